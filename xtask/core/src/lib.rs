@@ -1,0 +1,12 @@
+//! The pure rooms of the release toolchain. No clock, no files, no programs, no network: what is
+//! here can be tested by a table, and the compiler enforces it (`no_std` and `alloc`).
+#![no_std]
+
+extern crate alloc;
+
+pub mod audit;
+pub mod formats;
+pub mod plan;
+pub mod release;
+pub mod report;
+pub mod sign;

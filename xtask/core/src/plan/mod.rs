@@ -1,0 +1,1 @@
+//! WHAT is released: configuration, facts, plan.

@@ -1,0 +1,1 @@
+//! What the forge MUST HOLD: a machine without clock or I/O.

@@ -1,0 +1,1 @@
+//! What HAPPENED, rendered: text, JSON, Markdown.

@@ -1,0 +1,1 @@
+//! Ad-hoc Mach-O signatures: bytes in, bytes out.

@@ -1,0 +1,1 @@
+//! HOW: the only room that starts programs, touches the disk, the network or the clock.

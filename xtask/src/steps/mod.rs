@@ -1,0 +1,3 @@
+//! WHEN: each module is one step of the release, read top to bottom.
+
+pub(crate) mod audit;
