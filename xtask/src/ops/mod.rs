@@ -1,1 +1,3 @@
 //! HOW: the only room that starts programs, touches the disk, the network or the clock.
+
+pub(crate) mod proc;
