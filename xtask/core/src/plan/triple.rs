@@ -1,0 +1,166 @@
+//! Target triples that the plan knows, and what follows from each.
+
+use core::fmt;
+use core::str::FromStr;
+
+/// Operating system of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Os {
+    /// Linux, any libc.
+    Linux,
+    /// macOS.
+    Darwin,
+    /// Windows.
+    Windows,
+}
+
+/// C library of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Libc {
+    /// GNU libc: needs a floor.
+    Gnu,
+    /// musl.
+    Musl,
+    /// macOS's libSystem.
+    System,
+    /// Windows with Microsoft's C runtime.
+    Msvc,
+    /// Windows with MinGW's C runtime.
+    MingW,
+}
+
+impl Libc {
+    /// The name used as a key in `xtask.toml` and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gnu => "gnu",
+            Self::Musl => "musl",
+            Self::System => "darwin",
+            Self::Msvc => "msvc",
+            Self::MingW => "mingw",
+        }
+    }
+}
+
+/// One known triple.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Triple {
+    /// As rustc spells it.
+    pub name: &'static str,
+    /// Operating system.
+    pub os: Os,
+    /// C library.
+    pub libc: Libc,
+    /// Architecture as `uname -m` and the triple's first part spell it, without sub-architecture.
+    pub arch: &'static str,
+    /// `GOARCH`.
+    pub goarch: &'static str,
+    /// The oldest glibc that Rust's std for this triple runs on (rustc book, "Platform Support").
+    pub oldest_glibc: Option<GlibcVersion>,
+}
+
+impl Triple {
+    /// Looks a triple up.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        TRIPLES.iter().find(|triple| triple.name == name)
+    }
+
+    /// Suffix of an executable's name.
+    pub fn exe_suffix(&self) -> &'static str {
+        if self.os == Os::Windows { ".exe" } else { "" }
+    }
+
+    /// `GOOS`.
+    pub fn goos(&self) -> &'static str {
+        match self.os {
+            Os::Linux => "linux",
+            Os::Darwin => "darwin",
+            Os::Windows => "windows",
+        }
+    }
+}
+
+/// A glibc release: `major.minor`, ordered by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GlibcVersion(pub u16, pub u16);
+
+/// The newest release that the pinned zig has symbol lists for (`zig targets`, `.glibc`). Asked for
+/// anything else, cargo-zigbuild builds for another version without a word.
+pub const NEWEST_GLIBC: GlibcVersion = GlibcVersion(2, 44);
+
+impl fmt::Display for GlibcVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+impl FromStr for GlibcVersion {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (major, minor) = text.split_once('.').ok_or(())?;
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !digits(major) || !digits(minor) {
+            return Err(());
+        }
+        Ok(Self(major.parse().map_err(|_| ())?, minor.parse().map_err(|_| ())?))
+    }
+}
+
+const fn gnu(
+    name: &'static str,
+    arch: &'static str,
+    goarch: &'static str,
+    oldest: (u16, u16),
+) -> Triple {
+    let oldest_glibc = Some(GlibcVersion(oldest.0, oldest.1));
+    Triple { name, os: Os::Linux, libc: Libc::Gnu, arch, goarch, oldest_glibc }
+}
+
+const fn other(
+    name: &'static str,
+    os: Os,
+    libc: Libc,
+    arch: &'static str,
+    goarch: &'static str,
+) -> Triple {
+    Triple { name, os, libc, arch, goarch, oldest_glibc: None }
+}
+
+/// Every triple a plan may name.
+pub const TRIPLES: &[Triple] = &[
+    gnu("x86_64-unknown-linux-gnu", "x86_64", "amd64", (2, 17)),
+    gnu("aarch64-unknown-linux-gnu", "aarch64", "arm64", (2, 17)),
+    gnu("i686-unknown-linux-gnu", "i686", "386", (2, 17)),
+    gnu("armv7-unknown-linux-gnueabihf", "arm", "arm", (2, 17)),
+    gnu("powerpc64le-unknown-linux-gnu", "powerpc64le", "ppc64le", (2, 17)),
+    gnu("s390x-unknown-linux-gnu", "s390x", "s390x", (2, 17)),
+    gnu("riscv64gc-unknown-linux-gnu", "riscv64", "riscv64", (2, 29)),
+    gnu("loongarch64-unknown-linux-gnu", "loongarch64", "loong64", (2, 36)),
+    other("x86_64-unknown-linux-musl", Os::Linux, Libc::Musl, "x86_64", "amd64"),
+    other("aarch64-unknown-linux-musl", Os::Linux, Libc::Musl, "aarch64", "arm64"),
+    other("i686-unknown-linux-musl", Os::Linux, Libc::Musl, "i686", "386"),
+    other("armv7-unknown-linux-musleabihf", Os::Linux, Libc::Musl, "arm", "arm"),
+    other("riscv64gc-unknown-linux-musl", Os::Linux, Libc::Musl, "riscv64", "riscv64"),
+    other("x86_64-apple-darwin", Os::Darwin, Libc::System, "x86_64", "amd64"),
+    other("aarch64-apple-darwin", Os::Darwin, Libc::System, "aarch64", "arm64"),
+    other("x86_64-pc-windows-msvc", Os::Windows, Libc::Msvc, "x86_64", "amd64"),
+    other("aarch64-pc-windows-msvc", Os::Windows, Libc::Msvc, "aarch64", "arm64"),
+    other("i686-pc-windows-msvc", Os::Windows, Libc::Msvc, "i686", "386"),
+    other("x86_64-pc-windows-gnu", Os::Windows, Libc::MingW, "x86_64", "amd64"),
+    other("aarch64-pc-windows-gnullvm", Os::Windows, Libc::MingW, "aarch64", "arm64"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn glibc_versions_are_two_numbers() {
+        assert_eq!("2.17".parse(), Ok(GlibcVersion(2, 17)));
+        assert!(GlibcVersion(2, 9) < GlibcVersion(2, 10));
+        for bad in ["", "2", "2.", ".17", "2.17.1", "2.+1", "two.17", "2.99999999"] {
+            assert_eq!(bad.parse::<GlibcVersion>(), Err(()), "{bad}");
+        }
+    }
+}
