@@ -22,11 +22,14 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Judge the glibc versions that ELF files need
     AuditGlibc(steps::audit::GlibcArgs),
+    /// Write the pages of the documentation that are made from tables
+    Docs(steps::docs::DocsArgs),
 }
 
 /// Runs one subcommand.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::AuditGlibc(args) => steps::audit::glibc(&args),
+        Command::Docs(args) => steps::docs::run(cli.root.as_deref(), &args),
     }
 }

@@ -1,3 +1,4 @@
 //! HOW: the only room that starts programs, touches the disk, the network or the clock.
 
+pub(crate) mod files;
 pub(crate) mod proc;

@@ -1,3 +1,4 @@
 //! WHEN: each module is one step of the release, read top to bottom.
 
 pub(crate) mod audit;
+pub(crate) mod docs;

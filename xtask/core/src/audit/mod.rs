@@ -1,6 +1,26 @@
 //! What a binary MAY BE: a policy, one table of rules, findings.
+//!
+//! The table ([`rules`]) drives the audit, `--list-rules`, a page per rule under `docs/rules/` and
+//! the sabotage suite. Each format's rules stand in its own module.
 
 use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::formats::elf::Elf;
+use crate::formats::macho::MachO;
+use crate::formats::pe::Pe;
+use crate::formats::{Binary, Format, ReadError, Source};
+
+pub mod docs;
+pub mod policies;
+
+mod common;
+mod elf;
+mod macho;
+mod pe;
+mod policy;
+
+pub use policy::{Forbidden, Interpreter, Link, Names, Policy, Signed};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -9,6 +29,17 @@ pub enum Severity {
     Note,
     /// Fails the gate.
     Error,
+}
+
+impl Severity {
+    /// The name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// One rule broken by one file. Rendered by `report`; never printed from here.
@@ -24,4 +55,133 @@ pub struct Finding {
     pub found: String,
     /// What to do about it.
     pub help: String,
+}
+
+/// How much of the file a rule reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Headers and tables: a few pages.
+    Headers,
+    /// Every byte.
+    WholeFile,
+}
+
+/// One thing a binary must be.
+#[derive(Debug)]
+pub struct Rule {
+    /// Stable id: format, then subject.
+    pub id: &'static str,
+    /// One line for `--list-rules`.
+    pub title: &'static str,
+    /// What it costs.
+    pub reads: Reads,
+    /// Why it matters, with incidents. Markdown.
+    pub why: &'static str,
+    /// What to do about a finding; also the default help of one.
+    pub fix: &'static str,
+    /// The test itself.
+    pub check: Check,
+}
+
+/// The test of a rule: looks, and tells the [`Judge`] what it found.
+#[derive(Debug, Clone, Copy)]
+pub enum Check {
+    /// On any format.
+    Any(fn(&Binary, &Policy, &mut Judge<'_>)),
+    /// On ELF.
+    Elf(fn(&Elf, &Policy, &mut Judge<'_>)),
+    /// On Mach-O.
+    MachO(fn(&MachO, &Policy, &mut Judge<'_>)),
+    /// On PE.
+    Pe(fn(&Pe, &Policy, &mut Judge<'_>)),
+    /// On the bytes of any format.
+    Bytes(fn(&dyn Source, &Policy, &mut Judge<'_>) -> Result<(), ReadError>),
+}
+
+impl Rule {
+    /// The formats it judges.
+    #[must_use]
+    pub fn formats(&self) -> &'static [Format] {
+        match self.check {
+            Check::Any(_) | Check::Bytes(_) => &[Format::Elf, Format::MachO, Format::Pe],
+            Check::Elf(_) => &[Format::Elf],
+            Check::MachO(_) => &[Format::MachO],
+            Check::Pe(_) => &[Format::Pe],
+        }
+    }
+}
+
+/// Every rule there is, common ones first.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    [common::RULES, elf::RULES, macho::RULES, pe::RULES].into_iter().flatten()
+}
+
+/// Collects the findings of one rule.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    rule: &'static Rule,
+    severity: Severity,
+    findings: &'a mut Vec<Finding>,
+}
+
+impl Judge<'_> {
+    /// The rule is broken; the cure is the rule's own.
+    pub fn finding(&mut self, expected: impl Into<String>, found: impl Into<String>) {
+        self.finding_with_help(expected, found, self.rule.fix);
+    }
+
+    /// The rule is broken, with a cure for this case.
+    pub fn finding_with_help(
+        &mut self,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.findings.push(Finding {
+            rule: self.rule.id,
+            severity: self.severity,
+            expected: expected.into(),
+            found: found.into(),
+            help: help.into(),
+        });
+    }
+}
+
+/// Judges one binary by every rule that needs only headers and, with `bytes`, by those that read
+/// the whole file too.
+///
+/// # Errors
+/// When the bytes cannot be read.
+pub fn audit(
+    binary: &Binary,
+    bytes: Option<&dyn Source>,
+    policy: &Policy,
+) -> Result<Vec<Finding>, ReadError> {
+    audit_with(rules(), binary, bytes, policy)
+}
+
+/// [`audit`] by some rules only.
+///
+/// # Errors
+/// When the bytes cannot be read.
+pub fn audit_with(
+    rules: impl Iterator<Item = &'static Rule>,
+    binary: &Binary,
+    bytes: Option<&dyn Source>,
+    policy: &Policy,
+) -> Result<Vec<Finding>, ReadError> {
+    let mut findings = Vec::new();
+    for rule in rules {
+        let severity = policy.severity(rule.id);
+        let mut judge = Judge { rule, severity, findings: &mut findings };
+        match (rule.check, binary, bytes) {
+            (Check::Any(check), _, _) => check(binary, policy, &mut judge),
+            (Check::Elf(check), Binary::Elf(elf), _) => check(elf, policy, &mut judge),
+            (Check::MachO(check), Binary::MachO(macho), _) => check(macho, policy, &mut judge),
+            (Check::Pe(check), Binary::Pe(pe), _) => check(pe, policy, &mut judge),
+            (Check::Bytes(check), _, Some(bytes)) => check(bytes, policy, &mut judge)?,
+            _ => {}
+        }
+    }
+    Ok(findings)
 }

@@ -6,6 +6,13 @@
 use alloc::string::String;
 use core::fmt;
 
+pub mod elf;
+pub mod macho;
+pub mod pe;
+mod version;
+
+pub use version::{NotAVersion, Version};
+
 /// Random access to the bytes of one file. Implemented for slices here, for files by the caller.
 pub trait Source {
     /// Length in bytes.
@@ -64,5 +71,114 @@ impl Source for [u8] {
             }
             None => Err(past_end),
         }
+    }
+}
+
+/// One executable file, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Binary {
+    /// Linux, Android, the BSDs.
+    Elf(elf::Elf),
+    /// macOS: one slice, or several in a universal file.
+    MachO(macho::MachO),
+    /// Windows.
+    Pe(pe::Pe),
+}
+
+impl Binary {
+    /// Which format it is.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        match self {
+            Self::Elf(_) => Format::Elf,
+            Self::MachO(_) => Format::MachO,
+            Self::Pe(_) => Format::Pe,
+        }
+    }
+}
+
+/// An executable file format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Format {
+    /// Executable and Linkable Format.
+    Elf,
+    /// Mach object, thin or universal.
+    MachO,
+    /// Portable Executable.
+    Pe,
+}
+
+impl Format {
+    /// The name in reports: `elf`, `mach-o`, `pe`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Elf => "elf",
+            Self::MachO => "mach-o",
+            Self::Pe => "pe",
+        }
+    }
+}
+
+/// Why there is no [`Binary`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unread {
+    /// The first bytes are no executable format's: a text, an archive, a picture.
+    NotABinary,
+    /// The bytes claim to be this format and cannot be judged. Never to be taken for a pass.
+    NotAuditable {
+        /// The format claimed.
+        format: Format,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// The reader failed; the text is the operating system's.
+    Io(String),
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotABinary => f.write_str("not an ELF, Mach-O or PE file"),
+            Self::NotAuditable { reason, .. } => f.write_str(reason),
+            Self::Io(text) => f.write_str(text),
+        }
+    }
+}
+
+/// The longest magic number a format is told by.
+const MAGIC_LEN: usize = 8;
+
+/// The format the first bytes claim.
+///
+/// # Errors
+/// When the reader fails. A file shorter than a magic number is none of them.
+pub fn sniff(source: &dyn Source) -> Result<Option<Format>, ReadError> {
+    let mut magic = [0; MAGIC_LEN];
+    let len = source.len().min(MAGIC_LEN as u64) as usize;
+    let magic = &mut magic[..len];
+    source.read_at(0, magic)?;
+    Ok(if magic.starts_with(elf::MAGIC) {
+        Some(Format::Elf)
+    } else if macho::is_magic(magic) {
+        Some(Format::MachO)
+    } else if magic.starts_with(pe::MAGIC) {
+        Some(Format::Pe)
+    } else {
+        None
+    })
+}
+
+/// Reads one file whole: everything the rules and the reports can ask of it.
+///
+/// # Errors
+/// [`Unread`] says whether it is no binary at all, or one that cannot be judged.
+pub fn read(source: &dyn Source) -> Result<Binary, Unread> {
+    let format = sniff(source).map_err(|error| Unread::Io(alloc::format!("{error}")))?;
+    match format {
+        None => Err(Unread::NotABinary),
+        Some(Format::Elf) => elf::read(source).map(Binary::Elf),
+        Some(Format::MachO) => macho::read(source).map(Binary::MachO),
+        Some(Format::Pe) => pe::read(source).map(Binary::Pe),
     }
 }

@@ -1,0 +1,5 @@
+//! Rules for Mach-O.
+
+use super::Rule;
+
+pub(super) static RULES: &[Rule] = &[];

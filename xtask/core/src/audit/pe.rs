@@ -1,0 +1,5 @@
+//! Rules for PE.
+
+use super::Rule;
+
+pub(super) static RULES: &[Rule] = &[];
