@@ -7,7 +7,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::schema::{self, At, Problem, Problems, Row, suggest};
-use super::triple::{GlibcVersion, Libc, NEWEST_GLIBC, Os, TRIPLES, Triple};
+use super::triple::{Libc, NEWEST_GLIBC, Os, TRIPLES, Triple, two_fields};
+use crate::formats::Version;
 
 /// The whole of `xtask.toml`, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,9 +68,9 @@ pub struct Target {
     /// Label of the CI runner.
     pub runner: String,
     /// The glibc release that assets must still run on. `Some` for every `-linux-gnu` target.
-    pub glibc_floor: Option<GlibcVersion>,
+    pub glibc_floor: Option<Version>,
     /// Deployment target of macOS. `Some` for every `-apple-darwin` target.
-    pub macos_min: Option<String>,
+    pub macos_min: Option<Version>,
 }
 
 /// The language of a package.
@@ -326,7 +327,7 @@ fn target(row: &Row, problems: &mut Problems) -> Option<Target> {
                 format!("`{}` has no `macos-min`", triple.name),
                 "add the oldest macOS it must run on, such as `macos-min = \"11.0\"`",
             ),
-            Some(at) if at.text.parse::<GlibcVersion>().is_err() => {
+            Some(at) if two_fields(&at.text).is_none() => {
                 problems.add(
                     at.line,
                     format!("`macos-min` is `{}`", at.text),
@@ -348,7 +349,7 @@ fn target(row: &Row, problems: &mut Problems) -> Option<Target> {
         builder,
         runner: row.text("runner").text,
         glibc_floor,
-        macos_min: macos_min.map(|at| at.text),
+        macos_min: macos_min.and_then(|at| two_fields(&at.text)),
     })
 }
 
@@ -357,7 +358,7 @@ fn glibc_floor(
     floor: Option<At>,
     line: usize,
     problems: &mut Problems,
-) -> Option<GlibcVersion> {
+) -> Option<Version> {
     match (triple.oldest_glibc, floor) {
         (None, None) => None,
         (None, Some(at)) => {
@@ -388,28 +389,28 @@ fn glibc_floor(
 /// # Errors
 /// A message and a cure, when it is no release of glibc, older than Rust's std runs on, or unknown
 /// to the pinned zig (cargo-zigbuild would replace it silently).
-pub fn check_floor(triple: &Triple, text: &str) -> Result<GlibcVersion, (String, String)> {
+pub fn check_floor(triple: &Triple, text: &str) -> Result<Version, (String, String)> {
     let Some(oldest) = triple.oldest_glibc else {
         let message = format!("`{}` has no glibc", triple.name);
         return Err((message, "leave the floor out".to_owned()));
     };
     let range = format!("write a release from `{oldest}` to `{NEWEST_GLIBC}`");
-    match text.parse::<GlibcVersion>() {
-        Err(()) => Err((format!("`{text}` is no glibc release"), range)),
-        Ok(version) if version < oldest => {
+    match two_fields(text) {
+        None => Err((format!("`{text}` is no glibc release"), range)),
+        Some(version) if version < oldest => {
             let why = format!(
                 "no Rust program for `{}` runs on a glibc older than {oldest}",
                 triple.name
             );
             Err((format!("the floor {version} is impossible: {why}"), range))
         }
-        Ok(version) if version > NEWEST_GLIBC => {
+        Some(version) if version > NEWEST_GLIBC => {
             let why = format!(
                 "the newest that the pinned zig knows is {NEWEST_GLIBC}, and it would take another silently"
             );
             Err((format!("the floor {version} is impossible: {why}"), range))
         }
-        Ok(version) => Ok(version),
+        Some(version) => Ok(version),
     }
 }
 

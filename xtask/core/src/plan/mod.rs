@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 pub use config::{Builder, Config, Kind, LinkPolicy, Package, Release, Smoke, Target, check_floor};
 pub use invocation::{Invocation, quote};
 pub use schema::{Problem, reference};
-pub use triple::{GlibcVersion, Libc, NEWEST_GLIBC, Os, TRIPLES, Triple};
+pub use triple::{Libc, NEWEST_GLIBC, Os, TRIPLES, Triple};
 
 /// What was found outside the file: everything else that a plan depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,7 +146,7 @@ fn target_json(target: &Target) -> Value {
         "runner": target.runner,
         "libc": target.triple.libc.name(),
         "glibc_floor": target.glibc_floor.map(|floor| alloc::format!("{floor}")),
-        "macos_min": target.macos_min,
+        "macos_min": target.macos_min.map(|min| alloc::format!("{min}")),
     })
 }
 

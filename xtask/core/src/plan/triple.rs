@@ -1,7 +1,6 @@
 //! Target triples that the plan knows, and what follows from each.
 
-use core::fmt;
-use core::str::FromStr;
+use crate::formats::Version;
 
 /// Operating system of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +55,7 @@ pub struct Triple {
     /// `GOARCH`.
     pub goarch: &'static str,
     /// The oldest glibc that Rust's std for this triple runs on (rustc book, "Platform Support").
-    pub oldest_glibc: Option<GlibcVersion>,
+    pub oldest_glibc: Option<Version>,
 }
 
 impl Triple {
@@ -80,41 +79,22 @@ impl Triple {
     }
 }
 
-/// A glibc release: `major.minor`, ordered by number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GlibcVersion(pub u16, pub u16);
-
 /// The newest release that the pinned zig has symbol lists for (`zig targets`, `.glibc`). Asked for
 /// anything else, cargo-zigbuild builds for another version without a word.
-pub const NEWEST_GLIBC: GlibcVersion = GlibcVersion(2, 44);
+pub const NEWEST_GLIBC: Version = Version::new(2, 44);
 
-impl fmt::Display for GlibcVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.0, self.1)
-    }
-}
-
-impl FromStr for GlibcVersion {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (major, minor) = text.split_once('.').ok_or(())?;
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if !digits(major) || !digits(minor) {
-            return Err(());
-        }
-        Ok(Self(major.parse().map_err(|_| ())?, minor.parse().map_err(|_| ())?))
-    }
+/// `major.minor`, and nothing else: a glibc release, a macOS deployment target.
+pub fn two_fields(text: &str) -> Option<Version> {
+    text.parse().ok().filter(|version: &Version| version.fields().len() == 2)
 }
 
 const fn gnu(
     name: &'static str,
     arch: &'static str,
     goarch: &'static str,
-    oldest: (u16, u16),
+    oldest: Version,
 ) -> Triple {
-    let oldest_glibc = Some(GlibcVersion(oldest.0, oldest.1));
-    Triple { name, os: Os::Linux, libc: Libc::Gnu, arch, goarch, oldest_glibc }
+    Triple { name, os: Os::Linux, libc: Libc::Gnu, arch, goarch, oldest_glibc: Some(oldest) }
 }
 
 const fn other(
@@ -129,14 +109,14 @@ const fn other(
 
 /// Every triple a plan may name.
 pub const TRIPLES: &[Triple] = &[
-    gnu("x86_64-unknown-linux-gnu", "x86_64", "amd64", (2, 17)),
-    gnu("aarch64-unknown-linux-gnu", "aarch64", "arm64", (2, 17)),
-    gnu("i686-unknown-linux-gnu", "i686", "386", (2, 17)),
-    gnu("armv7-unknown-linux-gnueabihf", "arm", "arm", (2, 17)),
-    gnu("powerpc64le-unknown-linux-gnu", "powerpc64le", "ppc64le", (2, 17)),
-    gnu("s390x-unknown-linux-gnu", "s390x", "s390x", (2, 17)),
-    gnu("riscv64gc-unknown-linux-gnu", "riscv64", "riscv64", (2, 29)),
-    gnu("loongarch64-unknown-linux-gnu", "loongarch64", "loong64", (2, 36)),
+    gnu("x86_64-unknown-linux-gnu", "x86_64", "amd64", Version::new(2, 17)),
+    gnu("aarch64-unknown-linux-gnu", "aarch64", "arm64", Version::new(2, 17)),
+    gnu("i686-unknown-linux-gnu", "i686", "386", Version::new(2, 17)),
+    gnu("armv7-unknown-linux-gnueabihf", "arm", "arm", Version::new(2, 17)),
+    gnu("powerpc64le-unknown-linux-gnu", "powerpc64le", "ppc64le", Version::new(2, 17)),
+    gnu("s390x-unknown-linux-gnu", "s390x", "s390x", Version::new(2, 17)),
+    gnu("riscv64gc-unknown-linux-gnu", "riscv64", "riscv64", Version::new(2, 29)),
+    gnu("loongarch64-unknown-linux-gnu", "loongarch64", "loong64", Version::new(2, 36)),
     other("x86_64-unknown-linux-musl", Os::Linux, Libc::Musl, "x86_64", "amd64"),
     other("aarch64-unknown-linux-musl", Os::Linux, Libc::Musl, "aarch64", "arm64"),
     other("i686-unknown-linux-musl", Os::Linux, Libc::Musl, "i686", "386"),
@@ -157,10 +137,9 @@ mod tests {
 
     #[test]
     fn glibc_versions_are_two_numbers() {
-        assert_eq!("2.17".parse(), Ok(GlibcVersion(2, 17)));
-        assert!(GlibcVersion(2, 9) < GlibcVersion(2, 10));
-        for bad in ["", "2", "2.", ".17", "2.17.1", "2.+1", "two.17", "2.99999999"] {
-            assert_eq!(bad.parse::<GlibcVersion>(), Err(()), "{bad}");
+        assert_eq!(two_fields("2.17"), Some(Version::new(2, 17)));
+        for bad in ["", "2", "2.", ".17", "2.17.1", "2.+1", "two.17", "2.99999999999"] {
+            assert_eq!(two_fields(bad), None, "{bad}");
         }
     }
 }
