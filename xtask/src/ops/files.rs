@@ -1,18 +1,202 @@
-//! Files: written whole or not at all.
+//! Files: written whole or not at all, hashed as a stream, locked while shared.
 
-use anyhow::Context;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, anyhow};
+use sha2::{Digest as _, Sha256};
 
 /// Puts `bytes` at `path`: written beside it under a temporary name, then renamed. Missing folders
 /// are made.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    std::fs::write(&temporary, bytes)
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .inspect_err(|_| drop(std::fs::remove_file(&temporary)))
-        .with_context(|| format!("cannot write {}", path.display()))
+    make_folder(folder)?;
+    let temporary = temporary(path);
+    fs::write(&temporary, bytes)
+        .and_then(|()| fs::rename(&temporary, path))
+        .inspect_err(|_| drop(fs::remove_file(&temporary)))
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// A name beside `path` that no other process and no other call uses.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.{count}.tmp", std::process::id()));
+    name.into()
+}
+
+/// Copies a file under a temporary name, then renames it; mode kept.
+pub(crate) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    if let Some(folder) = to.parent() {
+        make_folder(folder)?;
+    }
+    let temporary = temporary(to);
+    fs::copy(from, &temporary)
+        .and_then(|_| fs::rename(&temporary, to))
+        .inspect_err(|_| drop(fs::remove_file(&temporary)))
+        .with_context(|| format!("cannot copy `{}` to `{}`", from.display(), to.display()))
+}
+
+/// Makes a folder and those above it.
+pub(crate) fn make_folder(path: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("cannot make the folder `{}`", path.display()))
+}
+
+/// Reads a text file.
+pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// Removes a file or a folder, if there is one.
+pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
+    let gone = match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match gone {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(anyhow!(error).context(format!("cannot remove `{}`", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A file's size and digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Digest {
+    /// In bytes.
+    pub(crate) size: u64,
+    /// 64 lowercase hexadecimal digits.
+    pub(crate) sha256: String,
+}
+
+/// Read at once while hashing: larger is no faster, and page faults make mmap slower.
+const CHUNK: usize = 256 * 1024;
+
+/// Hashes a file as a stream.
+pub(crate) fn digest(path: &Path) -> anyhow::Result<Digest> {
+    let stream = || -> std::io::Result<Digest> {
+        let mut file = File::open(path)?;
+        let mut buffer = vec![0; CHUNK];
+        let mut hasher = Sha256::new();
+        let mut size = 0;
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => {
+                    hasher.update(buffer.get(..n).unwrap_or_default());
+                    size += n as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Digest { size, sha256: hex::encode(hasher.finalize()) })
+    };
+    stream().with_context(|| format!("cannot hash `{}`", path.display()))
+}
+
+/// Does `work` for each item on every core; results in the items' order.
+pub(crate) fn parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    if cores <= 1 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let worker = || {
+            let mut done = Vec::new();
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                match items.get(i) {
+                    Some(item) => done.push((i, work(item))),
+                    None => return done,
+                }
+            }
+        };
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| match worker.join() {
+                Ok(done) => done,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    });
+    results.sort_by_key(|(i, _)| *i);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// An exclusive lock on a file, held until dropped. Other xtask processes wait for it.
+#[derive(Debug)]
+pub(crate) struct Lock(#[allow(dead_code)] File);
+
+impl Lock {
+    /// Takes the lock, saying so when another process holds it.
+    pub(crate) fn take(path: &Path, what: &str) -> anyhow::Result<Self> {
+        if let Some(folder) = path.parent() {
+            make_folder(folder)?;
+        }
+        let open = || -> std::io::Result<File> {
+            let file = File::options().create(true).truncate(false).write(true).open(path)?;
+            if file.try_lock().is_err() {
+                eprintln!("waiting for another xtask to finish {what}");
+                file.lock()?;
+            }
+            Ok(file)
+        };
+        open().map(Self).with_context(|| format!("cannot lock `{}`", path.display()))
+    }
+}
+
+/// A new empty folder, removed when dropped.
+#[derive(Debug)]
+pub(crate) struct TempFolder(PathBuf);
+
+impl TempFolder {
+    /// Makes one in `parent`, which is made too.
+    pub(crate) fn new(parent: &Path) -> anyhow::Result<Self> {
+        let path = temporary(&parent.join("xtask"));
+        remove(&path)?;
+        make_folder(&path)?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempFolder {
+    fn drop(&mut self) {
+        // What is left behind is a temporary folder: not worth an error over the real result.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_the_order_of_the_items() {
+        let items: Vec<_> = (0..100).collect();
+        assert_eq!(parallel(&items, |i| i * 2), items.iter().map(|i| i * 2).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_digest_is_the_one_of_fips_180() {
+        let folder = TempFolder::new(&std::env::temp_dir()).unwrap();
+        let path = folder.path().join("abc");
+        fs::write(&path, "abc").unwrap();
+        let digest = digest(&path).unwrap();
+        assert_eq!(digest.size, 3);
+        assert!(digest.sha256.starts_with("ba7816bf8f01cfea"), "{}", digest.sha256);
+    }
 }
