@@ -1,0 +1,5 @@
+//! Everything that talks to the system, and all unsafe code.
+
+mod posix;
+
+pub use posix::{Errno, Heap, abort, arguments, die_of_panic, load, write_stderr, write_stdout};
