@@ -1,0 +1,3 @@
+module github.com/tsukumogami/tsuku
+
+go 1.24
