@@ -20,6 +20,8 @@ pub(crate) struct Cli {
 /// The subcommands, in the order of a release.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show what will be released
+    Plan(steps::plan::PlanArgs),
     /// Judge the glibc versions that ELF files need
     AuditGlibc(steps::audit::GlibcArgs),
     /// Write the pages of the documentation that are made from tables
@@ -28,8 +30,10 @@ pub(crate) enum Command {
 
 /// Runs one subcommand.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let root = cli.root.as_deref();
     match cli.command {
+        Command::Plan(args) => steps::plan::run(root, &args),
         Command::AuditGlibc(args) => steps::audit::glibc(&args),
-        Command::Docs(args) => steps::docs::run(cli.root.as_deref(), &args),
+        Command::Docs(args) => steps::docs::run(root, &args),
     }
 }

@@ -1,5 +1,7 @@
 //! HOW: the only room that starts programs, touches the disk, the network or the clock.
 
+pub(crate) mod cargo;
 pub(crate) mod files;
+pub(crate) mod git;
 pub(crate) mod proc;
 pub(crate) mod tools;

@@ -18,7 +18,9 @@ pub(crate) struct DocsArgs {
 pub(crate) fn run(root: Option<&Path>, args: &DocsArgs) -> anyhow::Result<Exit> {
     let docs = root.unwrap_or(Path::new(".")).join("docs");
     let mut stale = Vec::new();
-    for (name, text) in xtask_core::audit::docs::pages() {
+    let mut pages = xtask_core::audit::docs::pages();
+    pages.push(("xtask-toml.md".into(), xtask_core::plan::reference()));
+    for (name, text) in pages {
         let path = docs.join(name);
         if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {
             continue;

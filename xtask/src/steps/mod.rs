@@ -2,3 +2,5 @@
 
 pub(crate) mod audit;
 pub(crate) mod docs;
+pub(crate) mod plan;
+pub(crate) mod workspace;

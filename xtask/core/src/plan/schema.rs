@@ -571,7 +571,7 @@ fn distance(a: &str, b: &str) -> usize {
 pub fn reference() -> String {
     let mut out = String::from(
         "# `xtask.toml`\n\nThe release as data. Everything wrong with the file is reported at once, each with its line \
-         and its cure.\n\nThis page is made from the table that parses the file: `cargo xtask plan --reference`.\n",
+         and its cure.\n\nThis page is made from the table that parses the file: `cargo xtask docs`.\n",
     );
     for section in [&RELEASE, &TARGET, &PACKAGE, &SMOKE, &POLICY] {
         let _ = write!(out, "\n## `{}`\n\n{}\n\n", section.header, section.doc);

@@ -1,0 +1,40 @@
+//! Git: which commit this is, and whether the tree is that commit's.
+
+use std::path::Path;
+
+use xtask_core::plan::Invocation;
+
+use super::proc::{self, Output};
+
+/// What git says of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// Full hash.
+    pub(crate) commit: String,
+    /// Seconds since 1970, of the commit; `SOURCE_DATE_EPOCH` of a build.
+    pub(crate) time: u64,
+    /// Files that differ from the commit or are untracked and not ignored, in git's short form.
+    pub(crate) changes: Vec<String>,
+}
+
+/// Git without the user's and the system's configuration of hooks, pagers and colours.
+pub(crate) fn invocation(folder: &Path) -> Invocation {
+    Invocation::new("git").args(["-C", &folder.to_string_lossy()]).env("GIT_OPTIONAL_LOCKS", "0")
+}
+
+/// The commit and its changes; `None` outside a repository, without a commit or without git.
+pub(crate) fn head(folder: &Path) -> Option<Head> {
+    let read = |args: &[&str]| {
+        let outcome =
+            proc::run(&invocation(folder).args(args.iter().copied()), Output::Capture).ok()?;
+        outcome.success().then(|| outcome.text())
+    };
+    let log = read(&["log", "-1", "--format=%H %ct"])?;
+    let (commit, time) = log.split_once(' ')?;
+    let changes = read(&["status", "--porcelain", "--untracked-files=normal"])?;
+    Some(Head {
+        commit: commit.to_owned(),
+        time: time.parse().ok()?,
+        changes: changes.lines().map(str::to_owned).collect(),
+    })
+}
