@@ -14,4 +14,8 @@ fn main() {
         println!("cargo::rustc-cfg=self_launching");
         println!("cargo::rustc-link-arg-bins=-Wl,--no-dynamic-linker,-e,_launch");
     }
+    if target("ENV") == "musl" {
+        // Without `std`, nothing else asks for it.
+        println!("cargo::rustc-link-lib=c");
+    }
 }
