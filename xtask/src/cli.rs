@@ -22,6 +22,16 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Show what will be released
     Plan(steps::plan::PlanArgs),
+    /// List every tool: found, wanted, needed by, how to get it
+    Doctor(steps::doctor::DoctorArgs),
+    /// Build, stage, seal, audit, smoke-test and digest: the main job
+    Dist(steps::dist::DistArgs),
+    /// Build only
+    Build(steps::build::BuildArgs),
+    /// Run assets as a user would, and compare all that they say
+    Smoke(steps::smoke::SmokeArgs),
+    /// Write or verify checksum files
+    Checksum(steps::checksum::ChecksumArgs),
     /// Judge the glibc versions that ELF files need
     AuditGlibc(steps::audit::GlibcArgs),
     /// Write the pages of the documentation that are made from tables
@@ -33,6 +43,11 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
     let root = cli.root.as_deref();
     match cli.command {
         Command::Plan(args) => steps::plan::run(root, &args),
+        Command::Doctor(args) => steps::doctor::run(root, &args),
+        Command::Dist(args) => steps::dist::run(root, &args),
+        Command::Build(args) => steps::build::run(root, &args),
+        Command::Smoke(args) => steps::smoke::run(root, &args),
+        Command::Checksum(args) => steps::checksum::run(&args),
         Command::AuditGlibc(args) => steps::audit::glibc(&args),
         Command::Docs(args) => steps::docs::run(root, &args),
     }

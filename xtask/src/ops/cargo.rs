@@ -136,7 +136,7 @@ impl Build<'_> {
     fn rustflags(&self) -> anyhow::Result<String> {
         let mut flags = Vec::new();
         if let Some(home) = home() {
-            flags.push(("--remap-path-prefix", format!("{}=/home", text(&home)?)));
+            flags.push(("--remap-path-prefix", format!("{}=/user", text(&home)?)));
         }
         if let Some(cargo) = cargo_home() {
             flags.push(("--remap-path-prefix", format!("{}=/cargo", text(&cargo)?)));

@@ -3,5 +3,7 @@
 pub(crate) mod cargo;
 pub(crate) mod files;
 pub(crate) mod git;
+pub(crate) mod library;
+pub(crate) mod probe;
 pub(crate) mod proc;
 pub(crate) mod tools;

@@ -1,6 +1,12 @@
 //! WHEN: each module is one step of the release, read top to bottom.
 
+mod artifact;
 pub(crate) mod audit;
+pub(crate) mod build;
+pub(crate) mod checksum;
+pub(crate) mod dist;
 pub(crate) mod docs;
+pub(crate) mod doctor;
 pub(crate) mod plan;
-pub(crate) mod workspace;
+pub(crate) mod smoke;
+mod workspace;

@@ -17,7 +17,7 @@ pub struct Named {
 }
 
 /// What no binary that leaves its builder's machine should have, on any platform.
-const DEFAULT: Policy = Policy {
+pub const DEFAULT: Policy = Policy {
     portable: true,
     origin_paths_only: true,
     nx: true,
@@ -28,7 +28,7 @@ const DEFAULT: Policy = Policy {
 };
 
 /// Where builders live. A release has no use for their names.
-const BUILD_PATHS: &[Forbidden] = &[
+pub const BUILD_PATHS: &[Forbidden] = &[
     Forbidden { bytes: Cow::Borrowed(b"/home/"), what: Cow::Borrowed("a home folder") },
     Forbidden { bytes: Cow::Borrowed(b"/Users/"), what: Cow::Borrowed("a home folder") },
     Forbidden { bytes: Cow::Borrowed(b"/root/"), what: Cow::Borrowed("a home folder") },

@@ -2,6 +2,7 @@
 
 mod config;
 mod invocation;
+mod policy;
 mod schema;
 mod triple;
 
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 pub use config::{Builder, Config, Kind, LinkPolicy, Package, Release, Smoke, Target, check_floor};
 pub use invocation::{Invocation, quote};
+pub use policy::policy;
 pub use schema::{Problem, reference};
 pub use triple::{Libc, NEWEST_GLIBC, Os, TRIPLES, Triple};
 

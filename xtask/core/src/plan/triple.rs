@@ -50,7 +50,7 @@ pub struct Triple {
     pub os: Os,
     /// C library.
     pub libc: Libc,
-    /// Architecture as `uname -m` and the triple's first part spell it, without sub-architecture.
+    /// Architecture as the formats room names it.
     pub arch: &'static str,
     /// `GOARCH`.
     pub goarch: &'static str,
@@ -84,7 +84,7 @@ impl Triple {
 pub const NEWEST_GLIBC: Version = Version::new(2, 44);
 
 /// `major.minor`, and nothing else: a glibc release, a macOS deployment target.
-pub fn two_fields(text: &str) -> Option<Version> {
+pub(super) fn two_fields(text: &str) -> Option<Version> {
     text.parse().ok().filter(|version: &Version| version.fields().len() == 2)
 }
 
@@ -111,22 +111,22 @@ const fn other(
 pub const TRIPLES: &[Triple] = &[
     gnu("x86_64-unknown-linux-gnu", "x86_64", "amd64", Version::new(2, 17)),
     gnu("aarch64-unknown-linux-gnu", "aarch64", "arm64", Version::new(2, 17)),
-    gnu("i686-unknown-linux-gnu", "i686", "386", Version::new(2, 17)),
+    gnu("i686-unknown-linux-gnu", "i386", "386", Version::new(2, 17)),
     gnu("armv7-unknown-linux-gnueabihf", "arm", "arm", Version::new(2, 17)),
-    gnu("powerpc64le-unknown-linux-gnu", "powerpc64le", "ppc64le", Version::new(2, 17)),
+    gnu("powerpc64le-unknown-linux-gnu", "ppc64le", "ppc64le", Version::new(2, 17)),
     gnu("s390x-unknown-linux-gnu", "s390x", "s390x", Version::new(2, 17)),
     gnu("riscv64gc-unknown-linux-gnu", "riscv64", "riscv64", Version::new(2, 29)),
     gnu("loongarch64-unknown-linux-gnu", "loongarch64", "loong64", Version::new(2, 36)),
     other("x86_64-unknown-linux-musl", Os::Linux, Libc::Musl, "x86_64", "amd64"),
     other("aarch64-unknown-linux-musl", Os::Linux, Libc::Musl, "aarch64", "arm64"),
-    other("i686-unknown-linux-musl", Os::Linux, Libc::Musl, "i686", "386"),
+    other("i686-unknown-linux-musl", Os::Linux, Libc::Musl, "i386", "386"),
     other("armv7-unknown-linux-musleabihf", Os::Linux, Libc::Musl, "arm", "arm"),
     other("riscv64gc-unknown-linux-musl", Os::Linux, Libc::Musl, "riscv64", "riscv64"),
     other("x86_64-apple-darwin", Os::Darwin, Libc::System, "x86_64", "amd64"),
-    other("aarch64-apple-darwin", Os::Darwin, Libc::System, "aarch64", "arm64"),
+    other("aarch64-apple-darwin", Os::Darwin, Libc::System, "arm64", "arm64"),
     other("x86_64-pc-windows-msvc", Os::Windows, Libc::Msvc, "x86_64", "amd64"),
     other("aarch64-pc-windows-msvc", Os::Windows, Libc::Msvc, "aarch64", "arm64"),
-    other("i686-pc-windows-msvc", Os::Windows, Libc::Msvc, "i686", "386"),
+    other("i686-pc-windows-msvc", Os::Windows, Libc::Msvc, "i386", "386"),
     other("x86_64-pc-windows-gnu", Os::Windows, Libc::MingW, "x86_64", "amd64"),
     other("aarch64-pc-windows-gnullvm", Os::Windows, Libc::MingW, "aarch64", "arm64"),
 ];

@@ -1,12 +1,18 @@
 //! What HAPPENED, rendered: text and JSON.
 
+pub mod checksums;
+mod manifest;
 mod table;
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
+pub use manifest::{Glibc, Manifest, Outcome, Place, Record, SCHEMA, SmokeRow, finding};
 pub use table::Table;
 
+use crate::audit::Finding;
+use crate::formats::Version;
 use crate::plan::Plan;
 
 /// The plan as a table.
@@ -38,4 +44,70 @@ pub fn plan(plan: &Plan) -> String {
         plan.assets.len(),
         table.render()
     )
+}
+
+/// A finding as one paragraph.
+pub fn finding_text(finding: &Finding) -> String {
+    format!(
+        "{} [{}]: expected {}, found {}\n    cure: {}",
+        finding.severity.name(),
+        finding.rule,
+        finding.expected,
+        finding.found,
+        finding.help
+    )
+}
+
+/// Smoke rows, a line each.
+pub fn smoke(rows: &[SmokeRow]) -> String {
+    let mut out = String::new();
+    for row in rows {
+        let how = row.how.as_deref().unwrap_or("-");
+        out += &format!("  {:<8} {:<8} {:<9} {}\n", row.check, row.outcome.name(), how, row.detail);
+    }
+    out
+}
+
+/// The end of a `dist` run, for people: what was made, how it was judged, how long it took.
+pub fn dist(manifest: &Manifest, seconds: &[(String, f64)], out: &str) -> String {
+    let mut table =
+        Table::new(&["ASSET", "SIZE", "SHA256", "FLOOR", "MEASURED", "SMOKE", "RUNS ON"]);
+    for record in &manifest.assets {
+        let dash = || String::from("-");
+        let glibc = record.glibc.as_ref();
+        let version =
+            |version: Option<Version>| version.map_or_else(dash, |v| format!("glibc {v}"));
+        table.row([
+            record.name.clone(),
+            format!("{}", record.size),
+            record.sha256.get(..12).unwrap_or_default().to_string(),
+            version(glibc.and_then(|glibc| glibc.promised)),
+            version(glibc.and_then(|glibc| glibc.floor)),
+            outcomes(&record.smoke),
+            record.runs_on.join(", "),
+        ]);
+    }
+    let mut out =
+        format!("\n{} {} in {out}\n\n{}\n", manifest.repository, manifest.tag, table.render());
+    for record in &manifest.assets {
+        for finding in &record.findings {
+            out += &format!("{}: {}\n", record.name, finding_text(finding));
+        }
+        for row in record.smoke.iter().filter(|row| row.outcome == Outcome::NotRun) {
+            out += &format!("{}: smoke {} was not run: {}\n", record.name, row.check, row.detail);
+        }
+    }
+    let steps: Vec<_> =
+        seconds.iter().map(|(name, seconds)| format!("{name} {seconds:.2} s")).collect();
+    out += &format!("{}\n", steps.join(", "));
+    out
+}
+
+fn outcomes(rows: &[SmokeRow]) -> String {
+    let count = |outcome| rows.iter().filter(|row| row.outcome == outcome).count();
+    match (count(Outcome::Failed), count(Outcome::NotRun)) {
+        (0, 0) => format!("{} passed", rows.len()),
+        (0, not_run) => format!("{} passed, {not_run} not run", rows.len() - not_run),
+        (failed, _) => format!("{failed} of {} failed", rows.len()),
+    }
 }

@@ -1,0 +1,200 @@
+//! `manifest.json`: what was built, from what, by what, and how it was judged.
+//!
+//! The schema is `schemas/manifest.schema.json`; a field that changes its meaning or goes away raises
+//! [`SCHEMA`].
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde_json::{Value, json};
+
+use crate::audit::Finding;
+use crate::formats::Version;
+
+/// Version of the manifest's schema.
+pub const SCHEMA: u32 = 1;
+
+/// The whole of `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Version of the release, without a `v`.
+    pub version: String,
+    /// The tag it belongs to.
+    pub tag: String,
+    /// `owner/name`.
+    pub repository: String,
+    /// Full hash of the commit; `None` outside a repository.
+    pub commit: Option<String>,
+    /// Whether files differed from the commit.
+    pub dirty: bool,
+    /// One per program.
+    pub assets: Vec<Record>,
+}
+
+/// One asset of the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// File name.
+    pub name: String,
+    /// Name of the package.
+    pub package: String,
+    /// Name of the platform.
+    pub platform: String,
+    /// Target triple.
+    pub triple: String,
+    /// In bytes.
+    pub size: u64,
+    /// 64 lowercase hexadecimal digits.
+    pub sha256: String,
+    /// First line of `rustc -vV`, or of `go version`.
+    pub toolchain: String,
+    /// `native`, `zig` or `container`.
+    pub builder: String,
+    /// Exact tools of the builder, such as `ziglang 0.17.0`.
+    pub tools: Vec<String>,
+    /// Where it was built.
+    pub built_on: Place,
+    /// `None` for what is not for glibc.
+    pub glibc: Option<Glibc>,
+    /// The oldest distributions it runs on.
+    pub runs_on: Vec<String>,
+    /// What the audit found.
+    pub findings: Vec<Finding>,
+    /// What was tried.
+    pub smoke: Vec<SmokeRow>,
+}
+
+/// A machine, as far as a release cares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Operating system and libc, such as `Debian GNU/Linux 12 (bookworm), glibc 2.36, x86_64`.
+    pub system: String,
+    /// A name that tells this machine from others.
+    pub machine: String,
+}
+
+/// The glibc numbers of one program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glibc {
+    /// The plan's floor.
+    pub promised: Option<Version>,
+    /// Highest node listed.
+    pub max: Option<Version>,
+    /// What a loader demands.
+    pub floor: Option<Version>,
+    /// Highest node with a strong reference.
+    pub strong: Option<Version>,
+}
+
+/// How one smoke check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ran and held.
+    Passed,
+    /// It ran and did not hold.
+    Failed,
+    /// It could not run here.
+    NotRun,
+}
+
+impl Outcome {
+    /// As written in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::NotRun => "not-run",
+        }
+    }
+}
+
+/// One smoke check of one asset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SmokeRow {
+    /// Name of the check, such as `version` or `dlopen`.
+    pub check: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// `native`, `emulated`, `wine`, …; `None` when it was not run.
+    pub how: Option<String>,
+    /// Where it ran.
+    pub place: Place,
+    /// What was seen, or why it was not run.
+    pub detail: String,
+}
+
+impl Record {
+    /// Names of the checks that were not run.
+    pub fn not_run(&self) -> Vec<String> {
+        let rows = self.smoke.iter().filter(|row| row.outcome == Outcome::NotRun);
+        rows.map(|row| alloc::format!("smoke:{}", row.check)).collect()
+    }
+}
+
+impl Manifest {
+    /// The text of `manifest.json`.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "schema": SCHEMA,
+            "repository": self.repository,
+            "version": self.version,
+            "tag": self.tag,
+            "commit": self.commit,
+            "dirty": self.dirty,
+            "assets": self.assets.iter().map(|record| self.record(record)).collect::<Vec<_>>(),
+        })
+    }
+
+    fn record(&self, record: &Record) -> Value {
+        let text = |version: Option<Version>| version.map(|version| version.to_string());
+        json!({
+            "name": record.name,
+            "package": record.package,
+            "platform": record.platform,
+            "triple": record.triple,
+            "version": self.version,
+            "commit": self.commit,
+            "dirty": self.dirty,
+            "size": record.size,
+            "sha256": record.sha256,
+            "toolchain": record.toolchain,
+            "builder": { "kind": record.builder, "tools": record.tools },
+            "built_on": place(&record.built_on),
+            "glibc": record.glibc.as_ref().map(|glibc| json!({
+                "promised": text(glibc.promised),
+                "max": text(glibc.max),
+                "floor": text(glibc.floor),
+                "strong": text(glibc.strong),
+            })),
+            "runs_on": record.runs_on,
+            "findings": record.findings.iter().map(finding).collect::<Vec<_>>(),
+            "smoke": record.smoke.iter().map(smoke).collect::<Vec<_>>(),
+            "not_run": record.not_run(),
+        })
+    }
+}
+
+fn place(place: &Place) -> Value {
+    json!({ "system": place.system, "machine": place.machine })
+}
+
+/// A finding as data.
+pub fn finding(finding: &Finding) -> Value {
+    json!({
+        "rule": finding.rule,
+        "severity": finding.severity.name(),
+        "expected": finding.expected,
+        "found": finding.found,
+        "help": finding.help,
+    })
+}
+
+fn smoke(row: &SmokeRow) -> Value {
+    json!({
+        "check": row.check,
+        "outcome": row.outcome.name(),
+        "how": row.how,
+        "where": place(&row.place),
+        "detail": row.detail,
+    })
+}

@@ -1,0 +1,93 @@
+//! The order that safety needs, as types: [`Staged`] → [`Sealed`] → [`Judged`].
+//!
+//! What changes bytes (strip, sign) takes a `Staged`; sealing ends that. Whatever vouches for bytes
+//! takes what came before it, and looks again that the bytes are still those that were sealed.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use xtask_core::audit::{self, Finding, Policy};
+use xtask_core::formats::{self, Binary, Unread};
+
+use crate::ops::files::{self, Digest};
+
+/// A copy of a built program under its asset's name. Its bytes may still change.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    path: PathBuf,
+}
+
+/// A file whose bytes are settled.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    path: PathBuf,
+    digest: Digest,
+}
+
+/// A sealed file that was read and audited.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) sealed: Sealed,
+    pub(crate) binary: Binary,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Staged {
+    /// Copies what a build made into the staging folder.
+    pub(crate) fn copy(built: &Path, folder: &Path, name: &str) -> anyhow::Result<Self> {
+        let path = folder.join(name);
+        files::copy(built, &path)?;
+        Ok(Self { path })
+    }
+
+    /// From here on the bytes stand.
+    pub(crate) fn seal(self) -> anyhow::Result<Sealed> {
+        let digest = files::digest(&self.path)?;
+        if digest.size == 0 {
+            bail!("`{}` is empty", self.path.display());
+        }
+        Ok(Sealed { path: self.path, digest })
+    }
+}
+
+impl Sealed {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Reads the file as the executable format it is and judges it by every rule.
+    ///
+    /// # Errors
+    /// When the bytes changed since they were sealed.
+    pub(crate) fn judge(self, policy: &Policy) -> anyhow::Result<Result<Judged, Unread>> {
+        self.unchanged()?;
+        let bytes = std::fs::read(&self.path)
+            .with_context(|| format!("cannot read `{}`", self.path.display()))?;
+        let binary = match formats::read(&bytes.as_slice()) {
+            Ok(binary) => binary,
+            Err(unread) => return Ok(Err(unread)),
+        };
+        match audit::audit(&binary, Some(&bytes.as_slice()), policy) {
+            Ok(findings) => Ok(Ok(Judged { sealed: self, binary, findings })),
+            Err(error) => Ok(Err(Unread::Io(error.to_string()))),
+        }
+    }
+
+    /// Whether the file still holds the bytes that were sealed.
+    pub(crate) fn unchanged(&self) -> anyhow::Result<()> {
+        let now = files::digest(&self.path)?;
+        if now != self.digest {
+            bail!(
+                "`{}` changed after it was sealed: sha256 {} became {}",
+                self.path.display(),
+                self.digest.sha256,
+                now.sha256
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,302 @@
+//! `dist`: the main job. Preflight → build → stage → seal → audit → smoke → digest → report.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::Value;
+use xtask_core::audit::Severity;
+use xtask_core::formats::Binary;
+use xtask_core::plan::{self, Plan};
+use xtask_core::report::{self, Glibc, Manifest, Outcome, Place, Record, checksums};
+
+use super::artifact::{Judged, Sealed, Staged};
+use super::build::{Job, Jobs, Selection, preflight};
+use super::smoke::Subject;
+use super::workspace::Workspace;
+use crate::exit::{Exit, refused};
+use crate::ops::files::{self, Lock, TempFolder};
+use crate::ops::{cargo, probe, tools};
+
+/// Arguments of `dist`.
+#[derive(Debug, Args)]
+pub(crate) struct DistArgs {
+    #[command(flatten)]
+    selection: Selection,
+    /// Folder for the assets [default: `dist` beside xtask.toml]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// `cargo xtask dist`.
+pub(crate) fn run(root: Option<&Path>, args: &DistArgs) -> anyhow::Result<Exit> {
+    let workspace = Workspace::open(root)?;
+    let plan = workspace.plan(args.selection.version.as_deref())?;
+    let jobs = Jobs::select(&workspace, &args.selection)?;
+    let out = match &args.out {
+        Some(out) => {
+            std::path::absolute(out).with_context(|| format!("`{}` is no path", out.display()))?
+        }
+        None => workspace.root.join("dist"),
+    };
+    let _lock = Lock::take(&lock_path(&out)?, &format!("its work on `{}`", out.display()))?;
+    clear(&out, &plan)?;
+
+    let mut clock = Clock::default();
+    clock.step("preflight", || preflight(&jobs, args.selection.strict, &[&out]))?;
+    let staging = TempFolder::new(&out)?;
+    let place = probe::place();
+    let mut made = Vec::new();
+    let mut refusals = Vec::new();
+    for job in &jobs.jobs {
+        let name = job.package.asset_name(job.target, &plan.version);
+        clock.begin(&name);
+        eprintln!("{name} ({}, {})", job.target.triple.name, job.target.builder.name());
+        let work = Work {
+            workspace: &workspace,
+            plan: &plan,
+            jobs: &jobs,
+            staging: staging.path(),
+            place: &place,
+        };
+        match work.asset(job, &name, &mut clock)? {
+            Ok((sealed, record)) => {
+                refusals.extend(refuse(&record, args.selection.strict));
+                made.push((sealed, record));
+            }
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    if !refusals.is_empty() {
+        let count = refusals.len();
+        return Err(refused(format!(
+            "{count} gate(s) refused; nothing was written\n{}",
+            refusals.join("\n")
+        )));
+    }
+    let manifest = Manifest {
+        version: plan.version.clone(),
+        tag: plan.tag.clone(),
+        repository: plan.config.release.repository.clone(),
+        commit: jobs.head.as_ref().map(|head| head.commit.clone()),
+        dirty: jobs.head.as_ref().is_none_or(|head| !head.changes.is_empty()),
+        assets: made.iter().map(|(_, record)| record.clone()).collect(),
+    };
+    clock.begin("release");
+    clock.step("digest", || seal_release(&plan, &made, &manifest, staging.path()))?;
+    publish(&plan, &made, staging.path(), &out)?;
+    print!("{}", report::dist(&manifest, &clock.rows(), &out.to_string_lossy()));
+    Ok(Exit::Done)
+}
+
+/// What every asset of a run shares.
+struct Work<'a> {
+    workspace: &'a Workspace,
+    plan: &'a Plan,
+    jobs: &'a Jobs<'a>,
+    staging: &'a Path,
+    place: &'a Place,
+}
+
+impl Work<'_> {
+    /// One asset, from source to a record of how it was judged. The inner error is a gate's.
+    fn asset(
+        &self,
+        job: &Job<'_>,
+        name: &str,
+        clock: &mut Clock,
+    ) -> anyhow::Result<Result<(Sealed, Record), String>> {
+        let built = clock.step("build", || job.build(self.jobs))?;
+        let staged = clock.step("stage", || Staged::copy(&built, self.staging, name))?;
+        let sealed = clock.step("seal", || staged.seal())?;
+        let policy = plan::policy(job.package, job.target, &self.build_paths(job)?);
+        let judged = match clock.step("audit", || sealed.judge(&policy))? {
+            Ok(judged) => judged,
+            Err(unread) => return Ok(Err(format!("{name}: not auditable: {unread}"))),
+        };
+        let subject = Subject {
+            file: judged.sealed.path(),
+            package: job.package,
+            target: job.target,
+            version: &self.plan.version,
+        };
+        let smoke = clock.step("smoke", || subject.smoke(&self.jobs.rustc.host, self.place))?;
+        // What ran is what was sealed and judged.
+        judged.sealed.unchanged()?;
+        let record = self.record(job, name, &judged, smoke);
+        Ok(Ok((judged.sealed, record)))
+    }
+
+    /// Folders of this machine that must not stand in a program.
+    fn build_paths(&self, job: &Job<'_>) -> anyhow::Result<Vec<String>> {
+        let mut paths =
+            vec![tools::text(&self.workspace.root)?, tools::text(&job.krate.workspace_root)?];
+        for path in [cargo::home(), cargo::cargo_home()].into_iter().flatten() {
+            paths.push(tools::text(&path)?);
+        }
+        paths.push(tools::text(&job.krate.target_dir)?);
+        paths.sort_unstable();
+        paths.dedup();
+        Ok(paths)
+    }
+
+    fn record(
+        &self,
+        job: &Job<'_>,
+        name: &str,
+        judged: &Judged,
+        smoke: Vec<report::SmokeRow>,
+    ) -> Record {
+        let digest = judged.sealed.digest();
+        Record {
+            name: name.to_owned(),
+            package: job.package.name.clone(),
+            platform: job.target.platform.clone(),
+            triple: job.target.triple.name.to_owned(),
+            size: digest.size,
+            sha256: digest.sha256.clone(),
+            toolchain: self.jobs.rustc.version.clone(),
+            builder: job.target.builder.name().to_owned(),
+            tools: job.tools(),
+            built_on: self.place.clone(),
+            glibc: glibc(judged, job),
+            runs_on: Vec::new(),
+            findings: judged.findings.clone(),
+            smoke,
+        }
+    }
+}
+
+fn glibc(judged: &Judged, job: &Job<'_>) -> Option<Glibc> {
+    let promised = job.target.glibc_floor?;
+    let Binary::Elf(_elf) = &judged.binary else { return None };
+    Some(Glibc { promised: Some(promised), max: None, floor: None, strong: None })
+}
+
+/// Why an asset may not be released, a line per reason.
+fn refuse(record: &Record, strict: bool) -> Vec<String> {
+    let findings = record.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let findings =
+        findings.map(|finding| format!("{}: {}", record.name, report::finding_text(finding)));
+    let smoke = record.smoke.iter().filter_map(|row| match row.outcome {
+        Outcome::Failed => {
+            Some(format!("{}: smoke {} failed: {}", record.name, row.check, row.detail))
+        }
+        Outcome::NotRun if strict => {
+            Some(format!("{}: smoke {} was not run: {}", record.name, row.check, row.detail))
+        }
+        _ => None,
+    });
+    findings.chain(smoke).collect()
+}
+
+/// Writes the manifest and, over everything else, the checksums into the staging folder.
+fn seal_release(
+    plan: &Plan,
+    made: &[(Sealed, Record)],
+    manifest: &Manifest,
+    staging: &Path,
+) -> anyhow::Result<()> {
+    let release = &plan.config.release;
+    let path = staging.join(&release.manifest);
+    files::replace(&path, format!("{:#}\n", manifest.to_json()).as_bytes())?;
+    let mut lines: Vec<_> =
+        made.iter().map(|(_, record)| (record.name.clone(), record.sha256.clone())).collect();
+    lines.push((release.manifest.clone(), files::digest(&path)?.sha256));
+    lines.sort_unstable();
+    let text: String = lines.iter().map(|(name, sha256)| checksums::line(sha256, name)).collect();
+    files::replace(&staging.join(&release.checksums), text.as_bytes())
+}
+
+/// Moves the finished files to their place, the checksums last: who finds these finds all.
+fn publish(
+    plan: &Plan,
+    made: &[(Sealed, Record)],
+    staging: &Path,
+    out: &Path,
+) -> anyhow::Result<()> {
+    let release = &plan.config.release;
+    let mut names: Vec<&str> = made.iter().map(|(_, record)| record.name.as_str()).collect();
+    names.extend([release.manifest.as_str(), release.checksums.as_str()]);
+    for (i, name) in names.iter().enumerate() {
+        let to = out.join(name);
+        if let Err(error) = fs::rename(staging.join(name), &to) {
+            for placed in names.iter().take(i) {
+                files::remove(&out.join(placed))?;
+            }
+            return Err(error).with_context(|| format!("cannot make `{}`", to.display()));
+        }
+    }
+    Ok(())
+}
+
+/// Removes what an earlier run made: a failed run must not leave its assets to be taken for this
+/// run's. Only files that a run of ours can have made: named by the plan or by the old manifest.
+fn clear(out: &Path, plan: &Plan) -> anyhow::Result<()> {
+    let mut names: Vec<String> = plan.assets.iter().map(|asset| asset.name.clone()).collect();
+    if let Ok(text) = fs::read_to_string(out.join(&plan.config.release.manifest)) {
+        let old: Value = serde_json::from_str(&text).unwrap_or_default();
+        let assets = old["assets"].as_array().map(Vec::as_slice).unwrap_or_default();
+        names.extend(assets.iter().filter_map(|asset| asset["name"].as_str().map(str::to_owned)));
+    }
+    // A name that is not one of this folder's own files is not ours.
+    for name in names.iter().filter(|name| Path::new(name).file_name() == Some(name.as_ref())) {
+        files::remove(&out.join(name))?;
+    }
+    let Ok(entries) = fs::read_dir(out) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with("xtask.") && name.ends_with(".tmp") {
+            files::remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// One lock per output folder, kept beside the tools: the folder itself may not exist yet.
+fn lock_path(out: &Path) -> anyhow::Result<PathBuf> {
+    use sha2::Digest as _;
+    let name = hex::encode(sha2::Sha256::digest(out.as_os_str().as_encoded_bytes()));
+    Ok(tools::folder()?.join("locks").join(name.get(..16).unwrap_or_default()))
+}
+
+/// Times the steps and shows each as it ends.
+#[derive(Default)]
+struct Clock {
+    about: String,
+    rows: Vec<(String, &'static str, Duration)>,
+}
+
+impl Clock {
+    fn begin(&mut self, about: &str) {
+        self.about = about.to_owned();
+    }
+
+    fn step<T>(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let start = Instant::now();
+        let result = work();
+        let took = start.elapsed();
+        let mark = if result.is_ok() { "" } else { " failed" };
+        eprintln!("  {name:<10}{:>8.2} s{mark}", took.as_secs_f64());
+        self.rows.push((self.about.clone(), name, took));
+        result
+    }
+
+    /// Seconds per step, summed over the assets, in the order they came.
+    fn rows(&self) -> Vec<(String, f64)> {
+        let mut sums: Vec<(String, f64)> = Vec::new();
+        for (_, name, took) in &self.rows {
+            match sums.iter_mut().find(|(seen, _)| seen == name) {
+                Some((_, sum)) => *sum += took.as_secs_f64(),
+                None => sums.push(((*name).to_owned(), took.as_secs_f64())),
+            }
+        }
+        sums
+    }
+}

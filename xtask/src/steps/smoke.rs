@@ -1,0 +1,277 @@
+//! `smoke`: run an asset as a user would, on its own, and compare all that it says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::Value;
+use xtask_core::plan::{Invocation, Package, Plan, Target};
+use xtask_core::report::{self, Outcome, Place, SmokeRow};
+
+use super::workspace::Workspace;
+use crate::exit::{Exit, usage};
+use crate::ops::files::TempFolder;
+use crate::ops::proc::{self, Output};
+use crate::ops::tools::text;
+use crate::ops::{cargo, library, probe};
+
+/// Longer than any honest asset takes for a version, a help text or three small libraries.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Arguments of `smoke`.
+#[derive(Debug, Args)]
+pub(crate) struct SmokeArgs {
+    /// The asset, for example `dist/tsuku-dltest-linux-amd64`; its name says package and target
+    #[arg(required = true, value_name = "FILE")]
+    assets: Vec<PathBuf>,
+    /// The version it must print [default: the packages' own]
+    #[arg(long, value_name = "VERSION")]
+    version: Option<String>,
+    /// A check that cannot run here fails
+    #[arg(long)]
+    strict: bool,
+}
+
+/// `cargo xtask smoke`.
+pub(crate) fn run(root: Option<&Path>, args: &SmokeArgs) -> anyhow::Result<Exit> {
+    let workspace = Workspace::open(root)?;
+    let plan = workspace.plan(args.version.as_deref())?;
+    let host = cargo::rustc(&workspace.root)?.host;
+    let place = probe::place();
+    let mut exit = Exit::Done;
+    for file in &args.assets {
+        let (package, target) = identify(&plan, file)?;
+        let subject = Subject { file, package, target, version: &plan.version };
+        let rows = subject.smoke(&host, &place)?;
+        print!("{}\n{}", file.display(), report::smoke(&rows));
+        let bad = |row: &SmokeRow| {
+            row.outcome == Outcome::Failed || (args.strict && row.outcome == Outcome::NotRun)
+        };
+        if rows.iter().any(bad) {
+            exit = Exit::Findings;
+        }
+    }
+    Ok(exit)
+}
+
+fn identify<'a>(plan: &'a Plan, file: &Path) -> anyhow::Result<(&'a Package, &'a Target)> {
+    if !file.is_file() {
+        return Err(usage(format!("`{}` is no file", file.display())));
+    }
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let asset = plan.assets.iter().find(|asset| asset.name == name);
+    let package = asset.and_then(|asset| {
+        plan.config.packages.iter().find(|package| Some(&package.name) == asset.package.as_ref())
+    });
+    let target = asset.and_then(|asset| plan.config.target(asset.platform.as_deref()?));
+    package.zip(target).ok_or_else(|| {
+        let names = plan.assets.iter().filter(|asset| asset.package.is_some());
+        let names: Vec<_> = names.map(|asset| asset.name.as_str()).collect();
+        usage(format!("`{name}` is no program of the plan: there is {}", names.join(", ")))
+    })
+}
+
+/// One asset to try.
+#[derive(Debug)]
+pub(crate) struct Subject<'a> {
+    /// The file that users would get; never the one in cargo's target folder.
+    pub(crate) file: &'a Path,
+    pub(crate) package: &'a Package,
+    pub(crate) target: &'a Target,
+    pub(crate) version: &'a str,
+}
+
+/// What a check saw: told when it held, or why it did not.
+type Seen = Result<String, String>;
+
+impl Subject<'_> {
+    /// Every check that the plan asks for, a row each.
+    ///
+    /// # Errors
+    /// When the check itself could not be prepared: no C compiler, no temporary folder.
+    pub(crate) fn smoke(&self, host: &str, place: &Place) -> anyhow::Result<Vec<SmokeRow>> {
+        let here = runs_here(self.target, host);
+        let mut rows = Vec::new();
+        for check in self.checks() {
+            let (outcome, detail) = match &here {
+                Err(why) => (Outcome::NotRun, why.clone()),
+                Ok(()) => match self.run(check)? {
+                    Ok(detail) => (Outcome::Passed, detail),
+                    Err(detail) => (Outcome::Failed, detail),
+                },
+            };
+            rows.push(SmokeRow {
+                check: check.name().to_owned(),
+                how: (outcome != Outcome::NotRun).then(|| "native".to_owned()),
+                outcome,
+                place: place.clone(),
+                detail,
+            });
+        }
+        Ok(rows)
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let smoke = &self.package.smoke;
+        let mut checks = vec![Check::Version];
+        checks.extend(smoke.help.then_some(Check::Help));
+        if smoke.dlopen {
+            checks.extend([Check::Usage, Check::Dlopen]);
+        }
+        checks
+    }
+
+    fn run(&self, check: Check) -> anyhow::Result<Seen> {
+        match check {
+            Check::Version => self.version(),
+            Check::Help => self.help(),
+            Check::Usage => self.usage(),
+            Check::Dlopen => self.dlopen(),
+        }
+    }
+
+    /// Runs the asset in an empty folder with an empty environment.
+    fn start(&self, args: &[&str]) -> anyhow::Result<Result<proc::Outcome, String>> {
+        let folder = TempFolder::new(&std::env::temp_dir())?;
+        let program = std::path::absolute(self.file)?;
+        let mut run = Invocation::new(text(&program)?)
+            .args(args.iter().copied())
+            .cwd(text(folder.path())?)
+            .deadline(LIMIT)
+            .empty_env();
+        // No Windows program starts without it.
+        if let Some(root) = std::env::var_os("SYSTEMROOT") {
+            run = run.env("SYSTEMROOT", root.to_string_lossy());
+        }
+        match proc::run(&run, Output::Capture) {
+            Ok(outcome) if outcome.status.is_some() => Ok(Ok(outcome)),
+            Ok(outcome) => Ok(Err(format!("`{run}` was {}", outcome.ended()))),
+            // A program that the system refuses to start is the check's finding, not our failure.
+            Err(error) => Ok(Err(format!("{error:#}"))),
+        }
+    }
+
+    fn version(&self) -> anyhow::Result<Seen> {
+        let wanted = self.package.version_line(self.version);
+        Ok(self.start(&["--version"])?.and_then(|outcome| {
+            let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
+            expect_code("--version", &outcome, 0)?;
+            expect_quiet("--version", &outcome)?;
+            let line =
+                said.strip_suffix("\r\n").or_else(|| said.strip_suffix('\n')).unwrap_or(&said);
+            if line == wanted {
+                return Ok(format!("prints `{wanted}`"));
+            }
+            Err(format!("`--version` prints {line:?}, not {wanted:?}"))
+        }))
+    }
+
+    fn help(&self) -> anyhow::Result<Seen> {
+        Ok(self.start(&["--help"])?.and_then(|outcome| {
+            expect_code("--help", &outcome, 0)?;
+            expect_quiet("--help", &outcome)?;
+            match outcome.text().lines().count() {
+                0 => Err("`--help` prints nothing".to_owned()),
+                lines => Ok(format!("prints {lines} lines")),
+            }
+        }))
+    }
+
+    fn usage(&self) -> anyhow::Result<Seen> {
+        Ok(self.start(&[])?.and_then(|outcome| {
+            expect_code("no argument", &outcome, 2)?;
+            if !outcome.stdout.is_empty() {
+                return Err(format!("with no argument it prints {:?}", outcome.text()));
+            }
+            Ok("no argument: exit code 2".to_owned())
+        }))
+    }
+
+    /// A library that loads, one that is no library, one that is not there.
+    fn dlopen(&self) -> anyhow::Result<Seen> {
+        let folder = TempFolder::new(&std::env::temp_dir())?;
+        let built = library::loadable(self.target)?;
+        let path = |name: &str| text(&folder.path().join(name));
+        let (good, broken, missing) = (path("good.so")?, path("broken.so")?, path("missing.so")?);
+        fs::copy(&built, &good).with_context(|| format!("cannot copy `{}`", built.display()))?;
+        let bytes =
+            fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
+        let head = bytes.get(..bytes.len() / 8).unwrap_or_default();
+        fs::write(&broken, head).with_context(|| format!("cannot write `{broken}`"))?;
+        let all = self.start(&[&good, &broken, &missing])?;
+        let one = self.start(&[&good])?;
+        Ok(all.and_then(|all| {
+            expect_code("a good, a broken and a missing library", &all, 1)?;
+            expect_answers(&all, &[(&*good, true), (&*broken, false), (&*missing, false)])?;
+            let one = one?;
+            expect_code("a good library", &one, 0)?;
+            expect_answers(&one, &[(&*good, true)])?;
+            Ok("loads a good library, refuses a broken and a missing one".to_owned())
+        }))
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Check {
+    Version,
+    Help,
+    Usage,
+    Dlopen,
+}
+
+impl Check {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Version => "version",
+            Self::Help => "help",
+            Self::Usage => "usage",
+            Self::Dlopen => "dlopen",
+        }
+    }
+}
+
+/// Whether the host can run the target's programs by itself, or why not.
+fn runs_here(target: &Target, host: &str) -> Result<(), String> {
+    if target.triple.name == host {
+        return Ok(());
+    }
+    Err(format!("{host} does not run {} programs: run it on {}", target.triple.name, target.runner))
+}
+
+fn expect_code(what: &str, outcome: &proc::Outcome, code: i32) -> Result<(), String> {
+    if outcome.code() == Some(code) {
+        return Ok(());
+    }
+    Err(format!("`{what}`: {}, expected exit code {code}{}", outcome.ended(), proc::tail(outcome)))
+}
+
+fn expect_quiet(what: &str, outcome: &proc::Outcome) -> Result<(), String> {
+    if outcome.stderr.is_empty() {
+        return Ok(());
+    }
+    Err(format!("`{what}` writes to stderr:{}", proc::tail(outcome)))
+}
+
+/// The answer of the helper's contract: a compact JSON array, one object per path, in order.
+fn expect_answers(outcome: &proc::Outcome, wanted: &[(&str, bool)]) -> Result<(), String> {
+    let said = outcome.text();
+    let answer: Value = serde_json::from_str(&said)
+        .map_err(|error| format!("stdout is not one JSON value ({error}): {said}"))?;
+    let rows = answer.as_array().ok_or_else(|| format!("stdout is no JSON array: {said}"))?;
+    let seen: Vec<_> = rows.iter().map(|row| (row["path"].as_str(), row["ok"].as_bool())).collect();
+    let wanted: Vec<_> = wanted.iter().map(|(path, ok)| (Some(*path), Some(*ok))).collect();
+    if seen != wanted {
+        return Err(format!("expected {wanted:?}, got {said}"));
+    }
+    let explained = |row: &Value| {
+        let error = row.get("error").and_then(Value::as_str);
+        row["ok"] == true && row.get("error").is_none()
+            || error.is_some_and(|text| !text.is_empty())
+    };
+    if !rows.iter().all(explained) {
+        return Err(format!("`error` must stand with a failure, and only there: {said}"));
+    }
+    Ok(())
+}
