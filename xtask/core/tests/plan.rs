@@ -1,0 +1,136 @@
+//! The plan: what is refused, and what follows from this repository's own `xtask.toml`.
+
+use std::fs;
+use std::path::Path;
+
+use xtask_core::plan::{Config, Facts, Plan, Problem};
+use xtask_core::report;
+
+/// A small valid file; tests change it.
+const GOOD: &str = r#"
+[release]
+repository = "owner/name"
+
+[[target]]
+platform = "linux-amd64"
+triple = "x86_64-unknown-linux-gnu"
+builder = "zig"
+runner = "ubuntu-24.04"
+glibc-floor = "2.17"
+
+[[target]]
+platform = "darwin-arm64"
+triple = "aarch64-apple-darwin"
+builder = "native"
+runner = "macos-15"
+macos-min = "11.0"
+
+[[package]]
+name = "tool"
+kind = "rust"
+path = "tool"
+targets = ["linux-amd64", "darwin-arm64"]
+"#;
+
+fn problems(text: &str) -> Vec<Problem> {
+    Config::parse(text).expect_err("the file is refused")
+}
+
+#[test]
+fn the_good_file_is_accepted() {
+    let config = Config::parse(GOOD).unwrap();
+    let plan = Plan::new(config, &Facts { version: "1.2.3".into() });
+    let names: Vec<_> = plan.assets.iter().map(|asset| asset.name.as_str()).collect();
+    assert_eq!(names, ["tool-linux-amd64", "tool-darwin-arm64", "manifest.json", "checksums.txt"]);
+    assert_eq!(plan.tag, "v1.2.3");
+}
+
+/// (text in the good file, replaced by, line of the problem, part of the message, part of the cure)
+const REFUSED: &[(&str, &str, usize, &str, &str)] = &[
+    ("platform = \"linux-amd64\"", "plattform = \"linux-amd64\"", 6, "unknown key `plattform`", "did you mean `platform`?"),
+    ("[[package]]", "[[packages]]", 19, "unknown table `packages`", "did you mean `package`?"),
+    ("x86_64-unknown-linux-gnu", "x86_64-linux-gnu", 7, "unknown triple `x86_64-linux-gnu`", "`x86_64-unknown-linux-gnu`"),
+    ("aarch64-apple-darwin", "aarch64-aple-darwin", 14, "unknown triple", "did you mean `aarch64-apple-darwin`?"),
+    ("builder = \"zig\"", "builder = \"zag\"", 8, "`builder` in [[target]] is `zag`", "did you mean `zig`?"),
+    ("builder = \"zig\"", "builder = 3", 8, "`builder` in [[target]] is an integer", "write a string"),
+    ("\"2.17\"", "\"2.16\"", 10, "the floor 2.16 is impossible", "from `2.17` to"),
+    ("\"2.17\"", "\"2.99\"", 10, "the floor 2.99 is impossible", "from `2.17` to"),
+    ("\"2.17\"", "\"2.17.1\"", 10, "`2.17.1` is no glibc release", "from `2.17` to"),
+    ("\"2.17\"", "2.17", 10, "is a float", "write a string"),
+    ("glibc-floor = \"2.17\"", "", 5, "has no `glibc-floor`", "glibc-floor = \"2.17\""),
+    ("macos-min = \"11.0\"", "glibc-floor = \"2.17\"", 12, "has no `macos-min`", "macos-min = \"11.0\""),
+    ("macos-min = \"11.0\"", "macos-min = \"11.0\"\nglibc-floor = \"2.17\"", 18, "`glibc-floor` on `aarch64-apple-darwin`", "remove it"),
+    ("macos-min = \"11.0\"", "macos-min = \"eleven\"", 17, "`macos-min` is `eleven`", "major.minor"),
+    ("builder = \"native\"", "builder = \"container\"", 15, "a container cannot build", "native"),
+    ("platform = \"darwin-arm64\"", "platform = \"linux-amd64\"", 13, "a second platform `linux-amd64`", "name of its own"),
+    ("platform = \"darwin-arm64\"", "platform = \"darwin arm64\"", 13, "not a plain file name", "letters, digits"),
+    ("platform = \"darwin-arm64\"", "platform = \"../x\"", 13, "not a plain file name", "letters, digits"),
+    ("targets = [\"linux-amd64\", \"darwin-arm64\"]", "targets = []", 19, "package `tool` has no targets", "at least one"),
+    ("targets = [\"linux-amd64\", \"darwin-arm64\"]", "", 19, "has no `targets`", "add `targets"),
+    ("\"darwin-arm64\"]", "\"darwin-arm46\"]", 23, "names `darwin-arm46`", "did you mean `darwin-arm64`?"),
+    ("\"darwin-arm64\"]", "\"linux-amd64\"]", 23, "a second target", "name of its own"),
+    ("path = \"tool\"", "path = \"tool\"\nasset = \"{package}\"", 23, "two assets are named `tool`", "{platform}"),
+    ("path = \"tool\"", "path = \"tool\"\nasset = \"{pkg}-{platform}\"", 23, "unknown placeholder", "`{package}`"),
+    ("path = \"tool\"", "path = \"tool\"\nasset = \"a/{platform}\"", 23, "not a plain file name", "letters, digits"),
+    ("repository = \"owner/name\"", "repository = \"name\"", 3, "`repository` is `name`", "owner/name"),
+    ("repository = \"owner/name\"", "repository = \"owner/name\"\ntag = \"v1\"", 4, "`tag` is `v1`", "{version}"),
+    ("repository = \"owner/name\"", "repository = \"\"", 3, "is empty", "write a value"),
+    ("repository = \"owner/name\"", "repository = \"owner/name\"\nmanifest = \"checksums.txt\"", 4, "are one file", "apart"),
+    ("[release]\nrepository = \"owner/name\"", "", 1, "[release] is missing", "add [release]"),
+    ("kind = \"rust\"", "kind = \"rust\"\n[package.smoke]\nversion = \"1.0\"", 23, "is `1.0`", "{version}"),
+    ("targets = [\"linux-amd64\", \"darwin-arm64\"]", "targets = [\"linux-amd64\", \"darwin-arm64\"]\n[package.policy.needed]\nglibc = []", 25, "unknown libc `glibc`", "`gnu`"),
+    ("[release]", "[release", 2, "", "syntax"),
+];
+
+#[test]
+fn what_is_wrong_is_refused_with_line_and_cure() {
+    for (old, new, line, message, cure) in REFUSED {
+        assert!(GOOD.contains(old), "{old}");
+        let problems = problems(&GOOD.replacen(old, new, 1));
+        let found = problems.iter().any(|problem| {
+            problem.line == *line && problem.message.contains(message) && problem.cure.contains(cure)
+        });
+        assert!(found, "{new}: {problems:#?}");
+    }
+}
+
+#[test]
+fn every_problem_is_in_one_report() {
+    let text = GOOD
+        .replace("runner = \"ubuntu-24.04\"", "runer = \"ubuntu-24.04\"")
+        .replace("aarch64-apple-darwin", "aarch64-apple-ios")
+        .replace("kind = \"rust\"", "kind = \"c\"");
+    let lines: Vec<_> = problems(&text).iter().map(|problem| problem.line).collect();
+    // The misspelt key, and the key that is missing for it.
+    assert_eq!(lines, [5, 9, 14, 21]);
+}
+
+#[test]
+fn no_text_makes_it_panic() {
+    for end in (0..GOOD.len()).filter(|end| GOOD.is_char_boundary(*end)) {
+        let _ = Config::parse(&GOOD[..end]);
+        let _ = Config::parse(&GOOD[end..]);
+        let _ = Config::parse(&format!("{}\u{1}é{}", &GOOD[..end], &GOOD[end..]));
+    }
+}
+
+/// Asset names are a contract with whoever downloads them: a change of these shows in review.
+/// `UPDATE_SNAPSHOTS=1` writes them anew.
+#[test]
+fn the_plan_of_this_repository() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = fs::read_to_string(root.join("xtask.toml")).unwrap();
+    let plan = Plan::new(Config::parse(&text).unwrap(), &Facts { version: "1.2.3".into() });
+    snapshot("plan.txt", &report::plan(&plan));
+    snapshot("plan.json", &format!("{:#}\n", plan.to_json()));
+    snapshot("matrix.json", &format!("{:#}\n", plan.matrix()));
+}
+
+fn snapshot(name: &str, now: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(&path, now).unwrap();
+    }
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(kept, now, "{} differs; UPDATE_SNAPSHOTS=1 writes it anew", path.display());
+}
