@@ -7,3 +7,4 @@ pub(crate) mod library;
 pub(crate) mod probe;
 pub(crate) mod proc;
 pub(crate) mod tools;
+pub(crate) mod walk;

@@ -10,6 +10,7 @@ use xtask_core::audit::{self, Finding, Policy};
 use xtask_core::formats::{self, Binary, Unread};
 
 use crate::ops::files::{self, Digest};
+use crate::ops::walk::FileSource;
 
 /// A copy of a built program under its asset's name. Its bytes may still change.
 #[derive(Debug)]
@@ -65,13 +66,13 @@ impl Sealed {
     /// When the bytes changed since they were sealed.
     pub(crate) fn judge(self, policy: &Policy) -> anyhow::Result<Result<Judged, Unread>> {
         self.unchanged()?;
-        let bytes = std::fs::read(&self.path)
+        let file = FileSource::open(&self.path)
             .with_context(|| format!("cannot read `{}`", self.path.display()))?;
-        let binary = match formats::read(&bytes.as_slice()) {
+        let binary = match formats::read(&file) {
             Ok(binary) => binary,
             Err(unread) => return Ok(Err(unread)),
         };
-        match audit::audit(&binary, Some(&bytes.as_slice()), policy) {
+        match audit::audit(&binary, Some(&file), policy) {
             Ok(findings) => Ok(Ok(Judged { sealed: self, binary, findings })),
             Err(error) => Ok(Err(Unread::Io(error.to_string()))),
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use serde_json::Value;
-use xtask_core::audit::Severity;
+use xtask_core::audit::{Severity, distros};
 use xtask_core::formats::Binary;
 use xtask_core::plan::{self, Plan};
 use xtask_core::report::{self, Glibc, Manifest, Outcome, Place, Record, checksums};
@@ -162,7 +162,7 @@ impl Work<'_> {
             tools: job.tools(),
             built_on: self.place.clone(),
             glibc: glibc(judged, job),
-            runs_on: Vec::new(),
+            runs_on: runs_on(&judged.binary),
             findings: judged.findings.clone(),
             smoke,
         }
@@ -171,8 +171,20 @@ impl Work<'_> {
 
 fn glibc(judged: &Judged, job: &Job<'_>) -> Option<Glibc> {
     let promised = job.target.glibc_floor?;
-    let Binary::Elf(_elf) = &judged.binary else { return None };
-    Some(Glibc { promised: Some(promised), max: None, floor: None, strong: None })
+    let Binary::Elf(elf) = &judged.binary else { return None };
+    let floors = elf.floors();
+    Some(Glibc {
+        promised: Some(promised),
+        max: floors.max,
+        floor: floors.floor,
+        strong: floors.strong,
+    })
+}
+
+fn runs_on(binary: &Binary) -> Vec<String> {
+    let Binary::Elf(elf) = binary else { return Vec::new() };
+    let reach = distros::reach(elf).unwrap_or_default();
+    reach.oldest.iter().map(|distro| distro.name()).collect()
 }
 
 /// Why an asset may not be released, a line per reason.

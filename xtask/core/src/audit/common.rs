@@ -1,10 +1,13 @@
 //! Rules for every format.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Check, Judge, Policy, Reads, Rule};
-use crate::formats::Binary;
+use memchr::memmem;
+
+use super::{Check, Forbidden, Judge, Policy, Reads, Rule};
+use crate::formats::{Binary, ReadError, Source};
 
 pub(super) static RULES: &[Rule] = &[
     Rule {
@@ -24,6 +27,17 @@ pub(super) static RULES: &[Rule] = &[
               copied from the wrong target folder. The name of a file proves nothing about it.",
         fix: "build for the asset's own target triple, and stage from that target's own folder",
         check: Check::Any(arch_is_the_targets),
+    },
+    Rule {
+        id: "embedded-path",
+        title: "no home or build folder is written in it",
+        reads: Reads::WholeFile,
+        why: "Panic messages, debug information and `__FILE__` carry the builder's folders into the \
+              release: they tell strangers who built it and where, and make two builds of one \
+              source differ.",
+        fix: "build with `--remap-path-prefix` (Rust) or `-ffile-prefix-map` (C), `-trimpath` (Go), \
+              and strip debug information",
+        check: Check::Bytes(embedded_paths),
     },
 ];
 
@@ -55,4 +69,76 @@ fn arch_is_the_targets(binary: &Binary, policy: &Policy, judge: &mut Judge<'_>) 
 /// `a, b and c` is for prose; findings say `a, b, c`.
 fn list(names: &[&str]) -> String {
     if names.is_empty() { "nothing".into() } else { names.join(", ") }
+}
+
+/// Bytes read at once.
+const CHUNK: usize = 256 * 1024;
+/// Bytes of context shown from a hit on.
+const SHOWN: usize = 64;
+
+fn embedded_paths(
+    source: &dyn Source,
+    policy: &Policy,
+    judge: &mut Judge<'_>,
+) -> Result<(), ReadError> {
+    let mut open: Vec<&Forbidden> =
+        policy.forbidden.iter().filter(|forbidden| !forbidden.bytes.is_empty()).collect();
+    let Some(longest) = open.iter().map(|forbidden| forbidden.bytes.len()).max() else {
+        return Ok(());
+    };
+    // Each window overlaps the last one, so that no hit is cut in two.
+    let overlap = longest.max(SHOWN);
+    let mut buffer = alloc::vec![0; CHUNK + overlap];
+    let mut at = 0;
+    while at < source.len() && !open.is_empty() {
+        let len = (source.len() - at).min(buffer.len() as u64) as usize;
+        let window = &mut buffer[..len];
+        source.read_at(at, window)?;
+        open.retain(|forbidden| {
+            let Some(hit) = memmem::find(window, &forbidden.bytes) else { return true };
+            let text = printable(&window[hit..]);
+            let found = format!("{}, {text:?} at byte {:#x}", forbidden.what, at + hit as u64);
+            let expected = String::from_utf8_lossy(&forbidden.bytes);
+            judge.finding(format!("no {expected:?}"), found);
+            false
+        });
+        at += CHUNK as u64;
+    }
+    Ok(())
+}
+
+/// The text from here to the first byte that is none, short.
+fn printable(bytes: &[u8]) -> String {
+    let text = bytes.iter().take(SHOWN).take_while(|byte| matches!(byte, b' '..=b'~'));
+    text.map(|byte| char::from(*byte)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{Finding, Severity};
+    use alloc::borrow::Cow;
+
+    fn findings(bytes: &[u8]) -> Vec<Finding> {
+        let forbidden = Forbidden { bytes: Cow::Borrowed(b"/home/"), what: "a home".into() };
+        let policy = Policy { forbidden: Cow::Owned(alloc::vec![forbidden]), ..Policy::NONE };
+        let mut findings = Vec::new();
+        let rule = &RULES[2];
+        let mut judge = Judge { rule, severity: Severity::Error, findings: &mut findings };
+        embedded_paths(&bytes, &policy, &mut judge).unwrap();
+        findings
+    }
+
+    #[test]
+    fn a_path_is_found_wherever_a_window_ends() {
+        for at in [0, 1, CHUNK - 7, CHUNK - 6, CHUNK - 3, CHUNK, CHUNK + 1, 3 * CHUNK - 3] {
+            let mut bytes = alloc::vec![0u8; 3 * CHUNK + 3];
+            bytes[at..at + 6].copy_from_slice(b"/home/");
+            let found = findings(&bytes);
+            assert_eq!(found.len(), 1, "at {at}");
+            assert!(found[0].found.ends_with(&format!("at byte {at:#x}")), "{}", found[0].found);
+        }
+        assert!(findings(b"/hom/e/").is_empty());
+        assert!(findings(b"").is_empty());
+    }
 }

@@ -11,11 +11,13 @@ use crate::formats::macho::MachO;
 use crate::formats::pe::Pe;
 use crate::formats::{Binary, Format, ReadError, Source};
 
+pub mod distros;
 pub mod docs;
 pub mod policies;
 
 mod common;
 mod elf;
+mod glibc;
 mod macho;
 mod pe;
 mod policy;
@@ -55,6 +57,75 @@ pub struct Finding {
     pub found: String,
     /// What to do about it.
     pub help: String,
+}
+
+/// What came of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// The path as given or found; `archive!member` inside an archive.
+    pub path: String,
+    /// Read and judged, or not.
+    pub verdict: Verdict,
+}
+
+/// Read and judged, or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The bytes were read; here is what rules say of them.
+    Read {
+        /// What was read.
+        binary: Binary,
+        /// Rules broken.
+        findings: Vec<Finding>,
+    },
+    /// It could not be judged, and that is no pass.
+    NotAuditable {
+        /// The format its first bytes claim, if any.
+        format: Option<Format>,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The outcome of one file, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing that fails a gate.
+    Ok,
+    /// At least one error.
+    Findings,
+    /// It could not be judged.
+    NotAuditable,
+}
+
+impl Outcome {
+    /// The name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Findings => "findings",
+            Self::NotAuditable => "not_auditable",
+        }
+    }
+}
+
+impl Judged {
+    /// The outcome in one word.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match &self.verdict {
+            Verdict::NotAuditable { .. } => Outcome::NotAuditable,
+            Verdict::Read { findings, .. } if has_errors(findings) => Outcome::Findings,
+            Verdict::Read { .. } => Outcome::Ok,
+        }
+    }
+}
+
+/// Whether any finding fails a gate.
+#[must_use]
+pub fn has_errors(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
 }
 
 /// How much of the file a rule reads.
@@ -113,7 +184,7 @@ impl Rule {
 
 /// Every rule there is, common ones first.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    [common::RULES, elf::RULES, macho::RULES, pe::RULES].into_iter().flatten()
+    [common::RULES, glibc::RULES, elf::RULES, macho::RULES, pe::RULES].into_iter().flatten()
 }
 
 /// Collects the findings of one rule.
@@ -125,6 +196,12 @@ pub struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// The rule being judged by.
+    #[must_use]
+    pub fn rule(&self) -> &'static Rule {
+        self.rule
+    }
+
     /// The rule is broken; the cure is the rule's own.
     pub fn finding(&mut self, expected: impl Into<String>, found: impl Into<String>) {
         self.finding_with_help(expected, found, self.rule.fix);

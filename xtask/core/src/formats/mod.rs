@@ -55,6 +55,17 @@ impl fmt::Display for ReadError {
     }
 }
 
+/// So that `&&[u8]` is a `&dyn Source`.
+impl<S: Source + ?Sized> Source for &S {
+    fn len(&self) -> u64 {
+        (**self).len()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
+        (**self).read_at(offset, buf)
+    }
+}
+
 impl Source for [u8] {
     fn len(&self) -> u64 {
         <[u8]>::len(self) as u64
@@ -71,16 +82,6 @@ impl Source for [u8] {
             }
             None => Err(past_end),
         }
-    }
-}
-
-impl<S: Source + ?Sized> Source for &S {
-    fn len(&self) -> u64 {
-        (**self).len()
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
-        (**self).read_at(offset, buf)
     }
 }
 

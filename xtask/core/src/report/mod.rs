@@ -1,5 +1,6 @@
 //! What HAPPENED, rendered: text and JSON.
 
+pub mod audit;
 pub mod checksums;
 mod manifest;
 mod table;
@@ -12,6 +13,7 @@ pub use manifest::{Glibc, Manifest, Outcome, Place, Record, SCHEMA, SmokeRow, fi
 pub use table::Table;
 
 use crate::audit::Finding;
+use crate::audit::distros::is_major;
 use crate::formats::Version;
 use crate::plan::Plan;
 
@@ -84,7 +86,7 @@ pub fn dist(manifest: &Manifest, seconds: &[(String, f64)], out: &str) -> String
             version(glibc.and_then(|glibc| glibc.promised)),
             version(glibc.and_then(|glibc| glibc.floor)),
             outcomes(&record.smoke),
-            record.runs_on.join(", "),
+            runs_on(&record.runs_on),
         ]);
     }
     let mut out =
@@ -101,6 +103,12 @@ pub fn dist(manifest: &Manifest, seconds: &[(String, f64)], out: &str) -> String
         seconds.iter().map(|(name, seconds)| format!("{name} {seconds:.2} s")).collect();
     out += &format!("{}\n", steps.join(", "));
     out
+}
+
+/// The major distributions; the manifest names them all.
+fn runs_on(names: &[String]) -> String {
+    let major: Vec<_> = names.iter().filter(|name| is_major(name)).map(String::as_str).collect();
+    if major.is_empty() { String::from("-") } else { major.join(", ") }
 }
 
 fn outcomes(rows: &[SmokeRow]) -> String {

@@ -4,7 +4,26 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Format, Source, Unread, Version};
+use goblin::elf::header::{self, EI_OSABI};
+use goblin::elf::program_header::{PF_W, PF_X, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD};
+
+use self::dynamic::{Dynamic, Names};
+use self::image::{Fault, Image, Outcome, damaged};
+use super::{Source, Unread};
+
+mod arch;
+mod classify;
+mod debug;
+mod dynamic;
+mod floors;
+mod image;
+mod symbols;
+mod verneed;
+
+pub use floors::{ABI_MARKERS, Floors, GLIBC, Node, PRIVATE, demanded, node};
+
+/// FreeBSD's EI_OSABI.
+const ELFOSABI_FREEBSD: u8 = 9;
 
 /// The first bytes of every ELF file.
 pub const MAGIC: &[u8] = b"\x7fELF";
@@ -34,6 +53,8 @@ pub struct Elf {
     pub versions: Vec<VersionNeed>,
     /// Its stack is not executable, by PT_GNU_STACK or by the architecture's default without it.
     pub nx: bool,
+    /// PT_GNU_STACK is there.
+    pub gnu_stack: bool,
     /// A PT_LOAD segment is writable and executable.
     pub wx: bool,
     /// DT_TEXTREL or DF_TEXTREL.
@@ -46,6 +67,8 @@ pub struct Elf {
     pub bind_now: bool,
     /// DT_RELR is there.
     pub relr: bool,
+    /// e_entry lies in code.
+    pub starts: bool,
 }
 
 /// One Vernaux record: a version that a library must provide.
@@ -157,21 +180,142 @@ impl Relro {
     }
 }
 
-/// The three answers to "which glibc does it need".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Floors {
-    /// The highest numeric node listed, whatever its flags.
-    pub max: Option<Version>,
-    /// What a loader demands: nodes not flagged weak, nodes with a strong reference, ABI markers.
-    pub floor: Option<Version>,
-    /// The highest node with a strong reference.
-    pub strong: Option<Version>,
+/// How much is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Everything but the symbols; those too where a version is flagged weak, because then the
+    /// floor hangs on them.
+    Verdict,
+    /// The symbols behind each version too.
+    Symbols,
 }
 
 /// Reads the file with its symbols.
 ///
 /// # Errors
-/// When the bytes are damaged.
-pub fn read(_source: &dyn Source) -> Result<Elf, Unread> {
-    Err(Unread::NotAuditable { format: Format::Elf, reason: "ELF is not read yet".into() })
+/// When the bytes are damaged, or are no program or library.
+pub fn read(source: &dyn Source) -> Result<Elf, Unread> {
+    read_with(source, Depth::Symbols)
+}
+
+/// Reads the file.
+///
+/// # Errors
+/// When the bytes are damaged, or are no program or library.
+pub fn read_with(source: &dyn Source, depth: Depth) -> Result<Elf, Unread> {
+    let mut image = Image::open(source)?;
+    match read_image(&mut image, depth) {
+        Err(Fault::Damaged(_)) if debug::is_debug_file(&mut image) => {
+            let reason = "a separate debug file: its sections have no contents, so it says nothing \
+                          of what the program needs; audit the program itself";
+            Err(Fault::Damaged(reason.into()).into())
+        }
+        result => Ok(result?),
+    }
+}
+
+fn read_image(image: &mut Image<'_>, depth: Depth) -> Outcome<Elf> {
+    let fixed = match image.header.e_type {
+        header::ET_EXEC => true,
+        header::ET_DYN => false,
+        header::ET_REL => {
+            return damaged!("a relocatable object (ET_REL): it needs nothing before it is linked");
+        }
+        header::ET_CORE => return damaged!("a core dump (ET_CORE): no program"),
+        other => return damaged!("e_type is {other:#x}: neither program nor library"),
+    };
+    image.read_segments()?;
+    let interpreter = interpreter(image)?;
+    let dynamic = Dynamic::read(image)?;
+    if dynamic.is_none() && debug::is_debug_file(image) {
+        return damaged!("no dynamic segment");
+    }
+    let mut names = Names::default();
+    let mut versions = Vec::new();
+    if let Some(dynamic) = &dynamic {
+        let strings = dynamic.strings(image)?;
+        names = dynamic.names(image, strings)?;
+        versions = verneed::read(image, dynamic, strings)?;
+        if depth == Depth::Symbols || versions.iter().any(|version| version.need.weak) {
+            symbols::bind(image, dynamic, strings, &mut versions)?;
+        }
+    }
+    let linkage = classify::linkage(classify::Signs {
+        fixed,
+        dynamic: dynamic.is_some(),
+        interpreter: interpreter.is_some(),
+        says_pie: dynamic.as_ref().is_some_and(Dynamic::says_pie),
+        soname: names.soname.is_some(),
+        needs: !names.needed.is_empty(),
+    });
+    let dynamic = dynamic.unwrap_or_default();
+    let bind_now = dynamic.bind_now();
+    let mut elf = Elf {
+        arch: arch::name(image),
+        libc: Libc::None,
+        linkage,
+        loader: false,
+        interpreter,
+        soname: names.soname,
+        needed: names.needed,
+        rpath: names.rpath,
+        runpath: names.runpath,
+        versions: versions.into_iter().map(|version| version.need).collect(),
+        nx: !stack_is_executable(image),
+        gnu_stack: image.segment(PT_GNU_STACK).is_some(),
+        wx: image
+            .segments
+            .iter()
+            .any(|s| s.p_type == PT_LOAD && s.p_flags & PF_W != 0 && s.p_flags & PF_X != 0),
+        textrel: dynamic.textrel(),
+        pie: !fixed && matches!(linkage, Linkage::Dynamic | Linkage::StaticPie),
+        relro: relro(image, linkage, bind_now),
+        bind_now,
+        relr: dynamic.relr,
+        starts: starts(image),
+    };
+    elf.libc = classify::libc(&elf, image.header.e_ident[EI_OSABI] == ELFOSABI_FREEBSD);
+    elf.loader = classify::is_loader(&elf);
+    Ok(elf)
+}
+
+/// PT_INTERP as the kernel takes it: by file offset, NUL-terminated, no longer than a path.
+fn interpreter(image: &mut Image<'_>) -> Outcome<Option<String>> {
+    const PATH_MAX: u64 = 4096;
+    let Some(segment) = image.segments.iter().find(|segment| segment.p_type == PT_INTERP) else {
+        return Ok(None);
+    };
+    let (offset, size) = (segment.p_offset, segment.p_filesz);
+    if !(2..=PATH_MAX).contains(&size) {
+        return damaged!("PT_INTERP is {size} bytes long: no kernel takes it");
+    }
+    let Some(end) = offset.checked_add(size).filter(|end| *end <= image.len()) else {
+        return damaged!("PT_INTERP lies outside the file");
+    };
+    image.string("PT_INTERP", offset, end).map(Some)
+}
+
+fn stack_is_executable(image: &Image<'_>) -> bool {
+    match image.segment(PT_GNU_STACK) {
+        Some(segment) => segment.p_flags & PF_X != 0,
+        None => arch::stack_is_executable_by_default(image),
+    }
+}
+
+fn starts(image: &Image<'_>) -> bool {
+    let entry = image.header.e_entry;
+    image.segments.iter().any(|segment| {
+        segment.p_type == PT_LOAD
+            && segment.p_flags & PF_X != 0
+            && entry.checked_sub(segment.p_vaddr).is_some_and(|at| at < segment.p_filesz)
+    })
+}
+
+fn relro(image: &Image<'_>, linkage: Linkage, bind_now: bool) -> Relro {
+    match (linkage.is_static(), image.segment(PT_GNU_RELRO).is_some(), bind_now) {
+        (true, ..) => Relro::NotApplicable,
+        (_, false, _) => Relro::None,
+        (_, true, false) => Relro::Partial,
+        (_, true, true) => Relro::Full,
+    }
 }

@@ -1,0 +1,201 @@
+//! What an audit found, as JSON (`schemas/audit.schema.json`) and as text.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde_json::{Map, Value, json};
+
+use super::finding;
+use crate::audit::distros::{Distro, major, reach};
+use crate::audit::{Finding, Judged, Outcome, Severity, Verdict};
+use crate::formats::elf::Elf;
+use crate::formats::{Binary, Version};
+
+/// The version of the JSON's shape: raised when a field changes its meaning or goes.
+pub const SCHEMA: u32 = 1;
+
+/// The whole answer: `{"schema": N, "files": [...]}`.
+#[must_use]
+pub fn json(files: &[Judged]) -> Value {
+    json!({ "schema": SCHEMA, "files": files.iter().map(file).collect::<Vec<_>>() })
+}
+
+/// One file. Every field its format has is there; `null` means "not there", except in a file that
+/// is `not_auditable`, of which nothing is known.
+fn file(judged: &Judged) -> Value {
+    let mut fields = Map::new();
+    fields.insert("path".into(), judged.path.as_str().into());
+    let (format, findings, reason) = match &judged.verdict {
+        Verdict::Read { binary, findings } => (Some(binary.format()), &findings[..], None),
+        Verdict::NotAuditable { format, reason } => (*format, &[][..], Some(reason.as_str())),
+    };
+    fields.insert("format".into(), format.map(|format| format.name()).into());
+    fields.insert("outcome".into(), judged.outcome().name().into());
+    fields.insert("reason".into(), reason.into());
+    let findings: Vec<_> = findings.iter().map(finding).collect();
+    fields.insert("findings".into(), findings.into());
+    match &judged.verdict {
+        Verdict::Read { binary: Binary::Elf(found), .. } => elf(found, &mut fields),
+        Verdict::Read { binary: Binary::MachO(_) | Binary::Pe(_), .. } => {}
+        Verdict::NotAuditable { .. } => {
+            fields.extend(ELF_FIELDS.iter().map(|name| (name.to_string(), Value::Null)));
+        }
+    }
+    Value::Object(fields)
+}
+
+/// The fields of an ELF file, in their order.
+const ELF_FIELDS: [&str; 26] = [
+    "arch",
+    "libc",
+    "linkage",
+    "loader",
+    "interpreter",
+    "soname",
+    "needed",
+    "rpath",
+    "runpath",
+    "glibc_max",
+    "glibc_floor",
+    "glibc_strong",
+    "glibcxx",
+    "cxxabi",
+    "gcc",
+    "nonnumeric",
+    "versions",
+    "symbols",
+    "nx",
+    "wx",
+    "textrel",
+    "pie",
+    "relro",
+    "bind_now",
+    "runs_on",
+    "leaves_out",
+];
+
+fn elf(elf: &Elf, fields: &mut Map<String, Value>) {
+    let floors = elf.floors();
+    let reach = reach(elf);
+    let values: [Value; ELF_FIELDS.len()] = [
+        elf.arch.as_str().into(),
+        elf.libc.name().into(),
+        elf.linkage.name().into(),
+        elf.loader.into(),
+        elf.interpreter.as_deref().into(),
+        elf.soname.as_deref().into(),
+        elf.needed.clone().into(),
+        elf.rpath.as_deref().into(),
+        elf.runpath.as_deref().into(),
+        version(floors.max),
+        version(floors.floor),
+        version(floors.strong),
+        version(elf.highest("GLIBCXX_")),
+        version(elf.highest("CXXABI_")),
+        version(elf.highest("GCC_")),
+        elf.nonnumeric().into(),
+        versions(elf),
+        symbols(elf),
+        elf.nx.into(),
+        elf.wx.into(),
+        elf.textrel.into(),
+        elf.pie.into(),
+        elf.relro.name().into(),
+        elf.bind_now.into(),
+        reach.as_ref().map(|reach| names(&reach.oldest)).into(),
+        reach.as_ref().map(|reach| names(&reach.left_out)).into(),
+    ];
+    fields.extend(ELF_FIELDS.iter().map(ToString::to_string).zip(values));
+}
+
+fn version(version: Option<Version>) -> Value {
+    version.map(|version| version.to_string()).into()
+}
+
+fn names(distros: &[&Distro]) -> Vec<String> {
+    distros.iter().map(|distro| distro.name()).collect()
+}
+
+fn versions(elf: &Elf) -> Value {
+    let one = |need: &crate::formats::elf::VersionNeed| {
+        json!({
+            "version": need.name,
+            "library": need.library,
+            "weak": need.weak,
+            "strong": need.is_strong(),
+        })
+    };
+    elf.versions.iter().map(one).collect()
+}
+
+fn symbols(elf: &Elf) -> Value {
+    let mut list = Vec::new();
+    for need in &elf.versions {
+        for symbol in &need.symbols {
+            list.push(json!({
+                "name": symbol.name,
+                "version": need.name,
+                "library": need.library,
+                "weak": symbol.weak,
+            }));
+        }
+    }
+    list.into()
+}
+
+/// For people: a line for each file, its findings below.
+#[must_use]
+pub fn text(files: &[Judged]) -> String {
+    let mut text = String::new();
+    for judged in files {
+        text.push_str(&format!("{:<14} {}\n", summary(judged), judged.path));
+        match &judged.verdict {
+            Verdict::Read { findings, .. } => findings.iter().for_each(|f| lines(f, &mut text)),
+            Verdict::NotAuditable { reason, .. } => text.push_str(&format!("    {reason}\n")),
+        }
+    }
+    text
+}
+
+/// What the file is, in a word or two.
+fn summary(judged: &Judged) -> String {
+    match &judged.verdict {
+        Verdict::NotAuditable { .. } => "NOT AUDITABLE".into(),
+        Verdict::Read { binary: Binary::Elf(elf), .. } => match elf.floors().floor {
+            Some(floor) => format!("glibc {floor}"),
+            None if elf.linkage.is_static() => elf.linkage.name().into(),
+            None if elf.libc == crate::formats::elf::Libc::None => "no libc".into(),
+            None => elf.libc.name().into(),
+        },
+        Verdict::Read { binary, .. } => binary.format().name().into(),
+    }
+}
+
+fn lines(finding: &Finding, text: &mut String) {
+    let Finding { rule, severity, expected, found, help } = finding;
+    text.push_str(&format!("    {} {rule}: {found}\n", severity.name()));
+    text.push_str(&format!("        expected: {expected}\n"));
+    if *severity == Severity::Error {
+        text.push_str(&format!("        help: {help}\n"));
+    }
+}
+
+/// One line for the end: `2444 files: 2440 ok, 3 with findings, 1 not auditable`.
+#[must_use]
+pub fn totals(files: &[Judged]) -> String {
+    let count = |outcome| files.iter().filter(|judged| judged.outcome() == outcome).count();
+    format!(
+        "{} files: {} ok, {} with findings, {} not auditable",
+        files.len(),
+        count(Outcome::Ok),
+        count(Outcome::Findings),
+        count(Outcome::NotAuditable)
+    )
+}
+
+/// A short list of the oldest major distributions a file runs on, for a table.
+#[must_use]
+pub fn oldest_distributions(elf: &Elf) -> Option<String> {
+    reach(elf).map(|reach| major(&reach.oldest))
+}

@@ -1,0 +1,214 @@
+//! Files to look at, and their bytes: folders are walked and files judged by all cores at once.
+
+use std::collections::HashSet;
+use std::fs::{self, File, FileType};
+use std::io;
+use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+
+use xtask_core::formats::{ReadError, Source};
+
+/// One open file. Its first page is read at once: most files need little more, and those of no
+/// interest nothing.
+pub(crate) struct FileSource {
+    file: File,
+    len: u64,
+    head: Vec<u8>,
+}
+
+/// Bytes read when a file is opened.
+const HEAD: usize = 4096;
+
+impl FileSource {
+    /// Opens a regular file. Anything else (a pipe, a device) is an error and is not waited for.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
+        Self::open_regular(path)
+    }
+
+    /// Opens what is known to be a regular file.
+    fn open_regular(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let mut head = vec![0; HEAD];
+        let mut filled = 0;
+        while filled < HEAD {
+            match file.read_at(&mut head[filled..], filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        head.truncate(filled);
+        // A file that ends inside its first page needs no question for its length.
+        let len = if filled < HEAD { filled as u64 } else { file.metadata()?.len() };
+        Ok(Self { file, len, head })
+    }
+}
+
+impl Source for FileSource {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
+        let len = buf.len() as u64;
+        let head = usize::try_from(offset)
+            .ok()
+            .and_then(|start| self.head.get(start..start.checked_add(buf.len())?));
+        if let Some(head) = head {
+            buf.copy_from_slice(head);
+            return Ok(());
+        }
+        match self.file.read_exact_at(buf, offset) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(ReadError::PastEnd { offset, len })
+            }
+            Err(error) => Err(ReadError::Io(error.to_string())),
+        }
+    }
+}
+
+/// Calls `look` on every regular file under `root`, from as many threads as there are cores, and
+/// gives what it answered, sorted by path. Symbolic links to folders are not followed; one to a
+/// file is, unless that file is met under its own name.
+pub(crate) fn each_file<T: Send>(
+    root: &Path,
+    look: impl Fn(&Path, io::Result<FileSource>) -> Option<T> + Sync,
+) -> Vec<(PathBuf, T)> {
+    let queue = Queue::starting_with(root);
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    let mut links = Vec::new();
+    thread::scope(|scope| {
+        let handles: Vec<_> = (0..workers).map(|_| scope.spawn(|| work(&queue, &look))).collect();
+        for handle in handles {
+            let done = handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            found.extend(done.found);
+            seen.extend(done.seen);
+            links.extend(done.links);
+        }
+    });
+    links.sort_unstable();
+    for link in links {
+        let Ok(target) = fs::metadata(&link) else { continue };
+        if target.is_file() && seen.insert((target.dev(), target.ino())) {
+            found.extend(look(&link, FileSource::open_regular(&link)).map(|answer| (link, answer)));
+        }
+    }
+    found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+/// What one worker brings home.
+struct Done<T> {
+    found: Vec<(PathBuf, T)>,
+    seen: Vec<(u64, u64)>,
+    links: Vec<PathBuf>,
+}
+
+fn work<T>(queue: &Queue, look: &impl Fn(&Path, io::Result<FileSource>) -> Option<T>) -> Done<T> {
+    let mut done = Done { found: Vec::new(), seen: Vec::new(), links: Vec::new() };
+    while let Some(task) = queue.take() {
+        match task {
+            Task::Folder(folder) => {
+                if let Err(error) = list(queue, &folder, &mut done) {
+                    done.found.extend(look(&folder, Err(error)).map(|answer| (folder, answer)));
+                }
+            }
+            Task::Files(files) => {
+                for path in files {
+                    let answer = look(&path, FileSource::open_regular(&path));
+                    done.found.extend(answer.map(|answer| (path, answer)));
+                }
+            }
+        }
+        queue.finished();
+    }
+    done
+}
+
+/// Files handed out together: few enough to spread, many enough to make the hand-over cheap.
+const BATCH: usize = 32;
+
+fn list<T>(queue: &Queue, folder: &Path, done: &mut Done<T>) -> io::Result<()> {
+    let device = fs::metadata(folder)?.dev();
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind: FileType = entry.file_type()?;
+        if kind.is_dir() {
+            queue.add(Task::Folder(entry.path()));
+        } else if kind.is_symlink() {
+            done.links.push(entry.path());
+        } else if kind.is_file() {
+            done.seen.push((device, entry.ino()));
+            files.push(entry.path());
+            if files.len() == BATCH {
+                queue.add(Task::Files(std::mem::take(&mut files)));
+            }
+        }
+    }
+    if !files.is_empty() {
+        queue.add(Task::Files(files));
+    }
+    Ok(())
+}
+
+enum Task {
+    Folder(PathBuf),
+    Files(Vec<PathBuf>),
+}
+
+/// Tasks to do, and how many are not finished: the walk ends when both are none.
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    tasks: Vec<Task>,
+    unfinished: usize,
+}
+
+impl Queue {
+    fn starting_with(root: &Path) -> Self {
+        let tasks = vec![Task::Folder(root.to_owned())];
+        Self { state: Mutex::new(State { tasks, unfinished: 1 }), changed: Condvar::new() }
+    }
+
+    fn add(&self, task: Task) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.tasks.push(task);
+        state.unfinished += 1;
+        self.changed.notify_one();
+    }
+
+    /// The next task; waits while others may still add some.
+    fn take(&self) -> Option<Task> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(task) = state.tasks.pop() {
+                return Some(task);
+            }
+            if state.unfinished == 0 {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn finished(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.unfinished -= 1;
+        if state.unfinished == 0 {
+            self.changed.notify_all();
+        }
+    }
+}
