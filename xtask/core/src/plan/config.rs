@@ -228,11 +228,11 @@ fn unique(what: &str, names: impl Iterator<Item = At>, problems: &mut Problems) 
 /// Names that GitHub keeps as they are: it rewrites other characters to dots.
 fn plain_name(at: &At, what: &str, problems: &mut Problems) {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if at.text.is_empty() || at.text.starts_with(['.', '-']) || !at.text.chars().all(plain) {
-        if !at.text.is_empty() {
-            let cure = "use letters, digits, `.`, `_` and `-`, and begin with a letter or a digit";
-            problems.add(at.line, format!("{what} `{}` is not a plain file name", at.text), cure);
-        }
+    let fine = !at.text.starts_with(['.', '-']) && at.text.chars().all(plain);
+    // An empty one was reported when the file was read.
+    if !at.text.is_empty() && !fine {
+        let cure = "use letters, digits, `.`, `_` and `-`, and begin with a letter or a digit";
+        problems.add(at.line, format!("{what} `{}` is not a plain file name", at.text), cure);
     }
 }
 
