@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Checksum(steps::checksum::ChecksumArgs),
     /// Judge the glibc versions that ELF files need
     AuditGlibc(steps::audit::GlibcArgs),
+    /// Format, lints, tests, the gates
+    Ci(steps::ci::CiArgs),
     /// Write the pages of the documentation that are made from tables
     Docs(steps::docs::DocsArgs),
 }
@@ -49,6 +51,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Smoke(args) => steps::smoke::run(root, &args),
         Command::Checksum(args) => steps::checksum::run(&args),
         Command::AuditGlibc(args) => steps::audit::glibc(&args),
+        Command::Ci(args) => steps::ci::run(root, &args),
         Command::Docs(args) => steps::docs::run(root, &args),
     }
 }

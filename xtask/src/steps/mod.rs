@@ -4,6 +4,7 @@ mod artifact;
 pub(crate) mod audit;
 pub(crate) mod build;
 pub(crate) mod checksum;
+pub(crate) mod ci;
 pub(crate) mod dist;
 pub(crate) mod docs;
 pub(crate) mod doctor;

@@ -1,0 +1,131 @@
+//! What the tests need of the host: Debian packages, Python wheels, cargo-deny.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use sha2::{Digest as _, Sha256};
+use xtask_core::plan::Invocation;
+
+use crate::ops::files::{self, Lock};
+use crate::ops::proc::{self, Output};
+use crate::ops::{probe, tools};
+
+/// Debian packages that the tests use, each with what for.
+const PACKAGES: &[(&str, &str)] = &[
+    ("binutils", "readelf, a peer of the audit"),
+    ("file", "a peer of the audit"),
+    ("python3", "a peer, and pip"),
+    ("python3-pip", "the wheels below"),
+];
+
+/// Wheels that the tests use, pinned by hash.
+const REQUIREMENTS: &str = "xtask/tests/requirements.txt";
+
+const DENY_VERSION: &str = "0.20.2";
+
+/// Installs what is missing; returns what a test's environment needs to find it.
+pub(super) fn provision(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    packages()?;
+    cargo_deny()?;
+    let zig = tools::ZIG.provision()?;
+    tools::ZIGBUILD.provision()?;
+    let wheels = wheels(&root.join(REQUIREMENTS))?;
+    let zig_folder = zig.parent().context("zig lies in no folder")?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders =
+        [zig_folder.to_owned(), wheels.join("bin")].into_iter().chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(folders).context("a folder on PATH has a `:` in its name")?;
+    let zig_home = zig_folder.parent().context("zig lies in no folder")?;
+    let python = std::env::join_paths([&*wheels, zig_home])
+        .context("a tools folder has a `:` in its name")?;
+    Ok(vec![
+        ("PATH".to_owned(), path.to_string_lossy().into_owned()),
+        ("PYTHONPATH".to_owned(), python.to_string_lossy().into_owned()),
+        // A cached tool with a new file in it is refused.
+        ("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned()),
+        ("XTASK_TOOLS".to_owned(), tools::text(&tools::folder()?)?),
+    ])
+}
+
+/// Installs missing Debian packages where that is possible, else names them: the tests that need
+/// them fail and say so.
+fn packages() -> anyhow::Result<()> {
+    let names: Vec<_> = PACKAGES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let Some(missing) = probe::missing_packages(&names) else {
+        eprintln!("  no dpkg here: the tests need what Debian calls {}", names.join(", "));
+        return Ok(());
+    };
+    if missing.is_empty() {
+        eprintln!("  {} Debian packages are installed", names.len());
+        return Ok(());
+    }
+    let root = probe::said(&["id", "-u"]).is_some_and(|id| id == "0");
+    if !root {
+        bail!("missing Debian packages, and not root: apt-get install {}", missing.join(" "));
+    }
+    eprintln!("  installing {}", missing.join(" "));
+    let apt = || Invocation::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive");
+    let install = apt()
+        .args([
+            "-o",
+            "DPkg::Lock::Timeout=300",
+            "install",
+            "--yes",
+            "--quiet",
+            "--no-install-recommends",
+        ])
+        .args(&missing);
+    // The lists may be old or absent: then the first try fails, and an update mends it.
+    if proc::run(&install, Output::Capture)?.success() {
+        return Ok(());
+    }
+    proc::check(
+        &apt().args(["-o", "DPkg::Lock::Timeout=300", "update", "--quiet"]),
+        Output::Capture,
+    )?;
+    proc::check(&install, Output::Show).map(drop)
+}
+
+/// A folder with the wheels of a requirements file, made once per content of the file.
+fn wheels(requirements: &Path) -> anyhow::Result<PathBuf> {
+    let text = files::read_text(requirements)?;
+    let key = hex::encode(Sha256::digest(text.as_bytes()));
+    let folder = tools::folder()?.join(format!("python-{}", key.get(..12).unwrap_or_default()));
+    let _lock = Lock::take(&folder.with_extension("lock"), "the installation of wheels")?;
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    tools::pip_version()?;
+    let work = files::TempFolder::new(folder.parent().unwrap_or(Path::new(".")))?;
+    let unpacked = work.path().join("wheels");
+    let pip = Invocation::new("python3")
+        .args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"])
+        .args([
+            "--require-hashes",
+            "--only-binary=:all:",
+            "--no-compile",
+            "--no-warn-script-location",
+        ])
+        .args(["--root-user-action", "ignore", "--target", &tools::text(&unpacked)?])
+        .args(["--requirement", &tools::text(requirements)?]);
+    proc::check(&pip, Output::Show)?;
+    std::fs::rename(&unpacked, &folder)
+        .with_context(|| format!("cannot make `{}`", folder.display()))?;
+    Ok(folder)
+}
+
+/// cargo-deny in the version whose configuration `deny.toml` is written for: built once, unoptimised,
+/// because it runs for a second and would compile for minutes.
+pub(super) fn cargo_deny() -> anyhow::Result<PathBuf> {
+    let folder = tools::folder()?.join(format!("cargo-deny-{DENY_VERSION}"));
+    let program = folder.join("bin").join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX));
+    let _lock = Lock::take(&folder.with_extension("lock"), "the build of cargo-deny")?;
+    if !program.is_file() {
+        eprintln!("  building cargo-deny {DENY_VERSION}");
+        let install = Invocation::new("cargo")
+            .args(["install", "--quiet", "--locked", "--debug", "--version", DENY_VERSION])
+            .args(["--root", &tools::text(&folder)?, "cargo-deny"]);
+        proc::check(&install, Output::Show)?;
+    }
+    Ok(program)
+}

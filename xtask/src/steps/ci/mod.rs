@@ -1,0 +1,217 @@
+//! `ci`: format, lints, tests, the gates; what every change must pass, at a desk and in CI.
+
+mod host;
+mod not_run;
+mod rehearsal;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use xtask_core::plan::Invocation;
+use xtask_core::report::Table;
+
+use self::not_run::NotRun;
+use super::workspace::Workspace;
+use crate::exit::{Exit, refused};
+use crate::ops::proc::{self, Output};
+use crate::ops::tools::text;
+
+/// Arguments of `ci`.
+#[derive(Debug, Args)]
+pub(crate) struct CiArgs {
+    /// Only these stages, besides `tools`; may be given several times
+    #[arg(long, value_name = "STAGE")]
+    only: Vec<Stage>,
+    /// Arguments for the test runner, after `--`
+    #[arg(last = true, value_name = "ARG")]
+    test: Vec<String>,
+}
+
+/// The stages, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    /// Install or provision what the others need
+    Tools,
+    /// `cargo fmt --check`
+    Format,
+    /// `cargo clippy` with warnings denied
+    Lint,
+    /// `cargo doc` with warnings denied
+    Docs,
+    /// Licences, bans, sources and advisories of the dependencies
+    Dependencies,
+    /// Every test
+    Test,
+    /// `dist --strict` of every target this host can build, in a clone, judged by other programs
+    Dist,
+}
+
+const STAGES: [Stage; 7] = [
+    Stage::Tools,
+    Stage::Format,
+    Stage::Lint,
+    Stage::Docs,
+    Stage::Dependencies,
+    Stage::Test,
+    Stage::Dist,
+];
+
+/// `cargo xtask ci`.
+pub(crate) fn run(root: Option<&Path>, args: &CiArgs) -> anyhow::Result<Exit> {
+    let workspace = Workspace::open(root)?;
+    let listed = not_run::read(&workspace.root)?;
+    let mut ci = Ci { root: workspace.root, env: Vec::new(), not_run: Vec::new() };
+    let chosen =
+        |stage: &Stage| *stage == Stage::Tools || args.only.is_empty() || args.only.contains(stage);
+    let mut rows: Vec<(Stage, Duration, Result<(), String>)> = Vec::new();
+    for stage in STAGES.into_iter().filter(chosen) {
+        eprintln!("\n== {}", name(stage));
+        let start = Instant::now();
+        let result = ci.stage(stage, &args.test);
+        let took = start.elapsed();
+        if let Err(error) = &result {
+            eprintln!("error: {error:#}");
+        }
+        eprintln!("== {} {} after {:.1} s", name(stage), word(result.is_ok()), took.as_secs_f64());
+        // Without the tools the others would fail for a reason of their own.
+        let stop = stage == Stage::Tools && result.is_err();
+        rows.push((stage, took, result.map_err(|error| format!("{error:#}"))));
+        if stop {
+            break;
+        }
+    }
+    let mut problems: Vec<_> = rows
+        .iter()
+        .filter(|(_, _, result)| result.is_err())
+        .map(|(stage, ..)| format!("stage {} failed", name(*stage)))
+        .collect();
+    // A partial run cannot tell whether a listed check ran.
+    if args.only.is_empty() {
+        problems.extend(not_run::judge(&ci.not_run, &listed, &ci.root)?);
+    }
+    print!("{}", summary(&rows, &ci.not_run));
+    if problems.is_empty() {
+        return Ok(Exit::Done);
+    }
+    Err(refused(problems.join("\n")))
+}
+
+fn name(stage: Stage) -> String {
+    format!("{stage:?}").to_lowercase()
+}
+
+fn word(ok: bool) -> &'static str {
+    if ok { "passed" } else { "failed" }
+}
+
+fn summary(rows: &[(Stage, Duration, Result<(), String>)], not_run: &[NotRun]) -> String {
+    let mut table = Table::new(&["STAGE", "SECONDS", "RESULT"]);
+    for (stage, took, result) in rows {
+        table.row([
+            name(*stage),
+            format!("{:.1}", took.as_secs_f64()),
+            word(result.is_ok()).to_owned(),
+        ]);
+    }
+    let mut out = format!("\n{}", table.render());
+    for row in not_run {
+        out += &format!("not run: {}: {}\n", row.id, row.why);
+    }
+    out
+}
+
+/// What the stages share.
+struct Ci {
+    root: PathBuf,
+    /// What the provisioned tools add to a child's environment.
+    env: Vec<(String, String)>,
+    not_run: Vec<NotRun>,
+}
+
+impl Ci {
+    fn stage(&mut self, stage: Stage, test: &[String]) -> anyhow::Result<()> {
+        match stage {
+            Stage::Tools => {
+                self.env = host::provision(&self.root)?;
+                Ok(())
+            }
+            Stage::Format => self.cargo(&["fmt", "--all", "--check"]),
+            Stage::Lint => self.cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--",
+                "--deny",
+                "warnings",
+            ]),
+            Stage::Docs => {
+                let args =
+                    ["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"];
+                self.run(
+                    self.invocation("cargo")?.args(args).env("RUSTDOCFLAGS", "--deny warnings"),
+                )
+            }
+            Stage::Dependencies => self.dependencies(),
+            Stage::Test => self.test(test),
+            Stage::Dist => self.rehearse(),
+        }
+    }
+
+    fn invocation(&self, program: &str) -> anyhow::Result<Invocation> {
+        let mut run = Invocation::new(program).cwd(text(&self.root)?);
+        run.env.clone_from(&self.env);
+        Ok(run)
+    }
+
+    fn run(&self, run: Invocation) -> anyhow::Result<()> {
+        eprintln!("  $ {}", Invocation { env: Vec::new(), cwd: String::new(), ..run.clone() });
+        proc::check(&run, Output::Show).map(drop)
+    }
+
+    fn cargo(&self, args: &[&str]) -> anyhow::Result<()> {
+        self.run(self.invocation("cargo")?.args(args.iter().copied()))
+    }
+
+    fn test(&self, args: &[String]) -> anyhow::Result<()> {
+        // nextest runs the tests of all binaries in parallel; cargo's own runner is what everybody has.
+        let nextest = proc::find("cargo-nextest").is_some();
+        let runner: &[&str] = if nextest { &["nextest", "run"] } else { &["test"] };
+        let run = self.invocation("cargo")?.args(runner.iter().copied());
+        self.run(run.args(["--workspace", "--locked"]).args(args))
+    }
+
+    fn dependencies(&mut self) -> anyhow::Result<()> {
+        let deny = text(&host::cargo_deny()?)?;
+        let check = self.invocation(&deny)?.arg("check");
+        self.run(check.clone().args(["licenses", "bans", "sources"]))?;
+        // The database of advisories is a git repository on another host.
+        let fetched = proc::run(&self.invocation(&deny)?.args(["fetch", "db"]), Output::Capture)?;
+        if fetched.success() {
+            return self.run(check.arg("advisories"));
+        }
+        self.not_run.push(NotRun {
+            id: "dependencies:advisories".to_owned(),
+            why: "the advisory database cannot be reached".to_owned(),
+        });
+        Ok(())
+    }
+
+    fn rehearse(&mut self) -> anyhow::Result<()> {
+        let mut failures = Vec::new();
+        let rehearsal = rehearsal::Rehearsal::new(&self.root, &self.env)?;
+        for target in rehearsal.targets()? {
+            match rehearsal.run(&target) {
+                Ok(None) => {}
+                Ok(Some(why)) => self.not_run.push(NotRun { id: format!("dist:{target}"), why }),
+                Err(error) => failures.push(format!("{target}: {error:#}")),
+            }
+        }
+        if failures.is_empty() {
+            return Ok(());
+        }
+        bail!(failures.join("\n"))
+    }
+}
