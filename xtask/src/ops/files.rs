@@ -59,7 +59,7 @@ pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
         Err(error) => Err(error),
     };
     match gone {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             Err(anyhow!(error).context(format!("cannot remove `{}`", path.display())))
         }
         _ => Ok(()),

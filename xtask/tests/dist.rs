@@ -1,0 +1,357 @@
+//! The built xtask in workspaces of its own: the main job, and what must stop it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use common::{Folder, git, repository, run, xtask};
+
+/// A program of a few lines that keeps the contract of a smoke test without dlopen.
+const MAIN: &str = r#"
+fn main() {
+    let version = option_env!("TOOL_VERSION").unwrap_or(env!("CARGO_PKG_VERSION"));
+    match std::env::args().nth(1).as_deref() {
+        Some("--version") => println!("tool v{version}"),
+        Some("--help") => println!("usage: tool"),
+        _ => std::process::exit(2),
+    }
+}
+"#;
+
+fn host() -> String {
+    let said = Command::new("rustc").arg("-vV").output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    said.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned()
+}
+
+/// A workspace with one program for this host, built natively, committed.
+fn workspace() -> Folder {
+    let folder = Folder::new();
+    folder.write(
+        "xtask.toml",
+        &format!(
+            r#"
+[release]
+repository = "owner/tool"
+
+[[target]]
+platform = "here"
+triple = "{}"
+builder = "native"
+runner = "ubuntu-24.04"
+glibc-floor = "2.44"
+
+[[package]]
+name = "tool"
+kind = "rust"
+path = "tool"
+profile = "release"
+targets = ["here"]
+version-env = "TOOL_VERSION"
+"#,
+            host()
+        ),
+    );
+    folder.write(
+        "tool/Cargo.toml",
+        "[package]\nname = \"tool\"\nversion = \"1.2.3\"\nedition = \"2024\"\n[workspace]\n",
+    );
+    folder.write(
+        "tool/Cargo.lock",
+        "version = 4\n\n[[package]]\nname = \"tool\"\nversion = \"1.2.3\"\n",
+    );
+    folder.write("tool/src/main.rs", MAIN);
+    folder.write(".gitignore", "target\ndist\n");
+    git(folder.path(), &["init", "--quiet"]);
+    commit(&folder);
+    folder
+}
+
+fn commit(folder: &Folder) {
+    git(folder.path(), &["add", "--all"]);
+    git(folder.path(), &["commit", "--quiet", "--message", "x"]);
+}
+
+fn edit(path: &Path, old: &str, new: &str) {
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.contains(old), "{old:?} in {}", path.display());
+    fs::write(path, text.replace(old, new)).unwrap();
+}
+
+/// Names in a folder, sorted; none when it does not exist.
+fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<_> =
+        entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_main_job_from_a_subfolder_and_its_failures_after_it() {
+    let folder = workspace();
+    let dist = folder.join("dist");
+    let ended = run(&mut xtask(&folder.join("tool/src"), &["dist", "--strict"])).expect(0);
+    assert!(ended.stdout.contains("tool-here"), "{}", ended.stdout);
+    assert_eq!(names(&dist), ["checksums.txt", "manifest.json", "tool-here"]);
+
+    // Other programs agree.
+    let sums =
+        run(Command::new("sha256sum").args(["--strict", "-c", "checksums.txt"]).current_dir(&dist));
+    sums.expect(0);
+    validate("manifest", &dist.join("manifest.json"));
+    let manifest = fs::read_to_string(dist.join("manifest.json")).unwrap();
+    assert!(
+        manifest.contains("\"dirty\": false") && manifest.contains("\"not_run\": []"),
+        "{manifest}"
+    );
+
+    // Not a path of this machine is left in the program.
+    let bytes = fs::read(dist.join("tool-here")).unwrap();
+    let root = folder.path().to_str().unwrap().as_bytes();
+    assert!(!bytes.windows(root.len()).any(|window| window == root));
+
+    // Another version, by environment; the wrong one would be refused by the smoke test.
+    run(&mut xtask(folder.path(), &["dist", "--version", "2.0.0-rc.1"])).expect(0);
+    assert!(fs::read_to_string(dist.join("manifest.json")).unwrap().contains("2.0.0-rc.1"));
+
+    // A foreign file is nobody's to remove.
+    fs::write(dist.join("notes"), "mine").unwrap();
+
+    // A dirty tree: a warning, under --strict a refusal; and no stale asset after it.
+    folder.write("tool/new", "");
+    run(&mut xtask(folder.path(), &["dist"]))
+        .expect(0)
+        .says(&["warning: files differ", "tool/new"]);
+    run(&mut xtask(folder.path(), &["dist", "--strict"]))
+        .expect(1)
+        .says(&["tool/new", "cure: commit"]);
+    assert_eq!(names(&dist), ["notes"]);
+
+    // A program that does not say its version exactly.
+    run(&mut xtask(folder.path(), &["dist"])).expect(0);
+    edit(&folder.join("tool/src/main.rs"), "tool v{version}", "tool v{version}.1");
+    run(&mut xtask(folder.path(), &["dist"]))
+        .expect(1)
+        .says(&["smoke version failed", "tool v1.2.3.1"]);
+    assert_eq!(names(&dist), ["notes"]);
+
+    // A program that does not compile.
+    edit(&folder.join("tool/src/main.rs"), "fn main", "fn mian");
+    run(&mut xtask(folder.path(), &["dist"])).expect(3).says(&["`cargo` failed"]);
+    assert_eq!(names(&dist), ["notes"]);
+}
+
+#[test]
+fn a_floor_that_the_program_does_not_keep_is_refused() {
+    let folder = workspace();
+    // Built natively on this host, std binds to a newer glibc than 2.17.
+    edit(&folder.join("xtask.toml"), "2.44", "2.17");
+    run(&mut xtask(folder.path(), &["dist"])).expect(1).says(&[
+        "[elf-glibc-floor]",
+        "expected",
+        "2.17",
+        "cure:",
+    ]);
+    assert!(names(&folder.join("dist")).is_empty());
+}
+
+#[test]
+fn a_path_of_the_builder_is_found_in_the_bytes() {
+    let folder = workspace();
+    let secret = format!(
+        "static PATH: &str = {:?};\nfn main() {{ if std::env::args().len() > 9 {{ print!(\"{{PATH}}\") }}",
+        folder.join("tool/secret")
+    );
+    edit(&folder.join("tool/src/main.rs"), "fn main() {", &secret);
+    run(&mut xtask(folder.path(), &["dist"])).expect(1).says(&["[embedded-path]"]);
+}
+
+#[test]
+fn bad_usage_is_told_before_anything_is_done() {
+    let folder = workspace();
+    for (args, parts) in [
+        (&["dist", "--target", "mars"][..], &["no target `mars`", "here ("][..]),
+        (&["dist", "--package", "other"], &["no package `other`", "there is tool"]),
+        (&["dist", "--version", "v1.2.3"], &["`v1.2.3` is no version", "without a `v`"]),
+        (&["-C", "nowhere", "plan"], &["holds no xtask.toml", "-C"]),
+        (&["smoke", "nothing"], &["`nothing` is no file"]),
+        (&["smoke", "tool/Cargo.toml"], &["is no program of the plan", "tool-here"]),
+        (&["checksum", "--check", "tool"], &["is no file", "cargo xtask checksum"]),
+    ] {
+        run(&mut xtask(folder.path(), args)).expect(2).says(parts);
+    }
+    assert!(!folder.join("dist").exists());
+    let empty = Folder::new();
+    // A folder of the operating system: no xtask.toml above it.
+    run(&mut xtask(Path::new("/"), &["plan"]))
+        .expect(2)
+        .says(&["no xtask.toml in `/` or above it"]);
+    drop(empty);
+}
+
+#[test]
+fn all_problems_of_the_file_are_told_with_line_and_cure() {
+    let folder = workspace();
+    edit(&folder.join("xtask.toml"), "runner =", "runer =");
+    edit(&folder.join("xtask.toml"), "2.44", "2.99");
+    run(&mut xtask(folder.path(), &["plan"])).expect(2).says(&[
+        "3 problems in xtask.toml",
+        "xtask.toml:9: unknown key `runer`",
+        "did you mean `runner`?",
+        "xtask.toml:10:",
+    ]);
+}
+
+#[test]
+fn a_platform_that_cannot_be_built_here_ends_with_the_cure() {
+    let folder = workspace();
+    let (other, line) = if host().contains("darwin") {
+        ("x86_64-unknown-linux-musl", "")
+    } else {
+        ("aarch64-apple-darwin", "macos-min = \"11.0\"")
+    };
+    edit(
+        &folder.join("xtask.toml"),
+        "[[package]]",
+        &format!(
+            "[[target]]\nplatform = \"there\"\ntriple = \"{other}\"\nbuilder = \"native\"\nrunner = \"r\"\n{line}\n\n[[package]]"
+        ),
+    );
+    edit(&folder.join("xtask.toml"), "[\"here\"]", "[\"here\", \"there\"]");
+    run(&mut xtask(folder.path(), &["dist", "--target", "there"]))
+        .expect(3)
+        .says(&["nothing was built", &format!("rustup target add {other}")]);
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_made_is_named() {
+    let folder = workspace();
+    let blocked = folder.write("file", "").join("dist");
+    run(&mut xtask(folder.path(), &["dist", "--out", blocked.to_str().unwrap()]))
+        .expect(3)
+        .says(&["nothing was built", "file/dist", "--out"]);
+}
+
+#[test]
+fn two_runs_at_once_do_not_corrupt_each_other() {
+    let folder = workspace();
+    let mut children: Vec<_> =
+        (0..2).map(|_| xtask(folder.path(), &["dist"]).spawn().unwrap()).collect();
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(names(&folder.join("dist")), ["checksums.txt", "manifest.json", "tool-here"]);
+    run(&mut xtask(folder.path(), &["checksum", "--check", "dist"])).expect(0);
+}
+
+#[test]
+fn checksums_name_what_is_missing_changed_and_extra() {
+    let folder = Folder::new();
+    folder.write("d/a", "a");
+    folder.write("d/b b", "b");
+    folder.write("d/c", "c");
+    run(&mut xtask(folder.path(), &["checksum", "d"])).expect(0);
+    run(Command::new("sha256sum")
+        .args(["--strict", "-c", "checksums.txt"])
+        .current_dir(folder.join("d")))
+    .expect(0);
+    run(&mut xtask(folder.path(), &["checksum", "--check", "d"])).expect(0);
+    run(&mut xtask(folder.path(), &["checksum", "--check", "d/checksums.txt"])).expect(0);
+    fs::remove_file(folder.join("d/a")).unwrap();
+    folder.write("d/b b", "B");
+    folder.write("d/extra", "");
+    run(&mut xtask(folder.path(), &["checksum", "--check", "d"])).expect(1).says(&[
+        "missing: d/a",
+        "changed: d/b b",
+        "extra: d/extra",
+    ]);
+    folder.write("d/checksums.txt", "not a checksum\n");
+    run(&mut xtask(folder.path(), &["checksum", "--check", "d"]))
+        .expect(1)
+        .says(&["checksums.txt:1:"]);
+}
+
+#[test]
+fn the_matrix_goes_to_github_output() {
+    let folder = workspace();
+    let output = folder.join("out put");
+    let ended =
+        run(xtask(folder.path(), &["plan", "--matrix"]).env("GITHUB_OUTPUT", &output)).expect(0);
+    assert_eq!(fs::read_to_string(output).unwrap(), format!("matrix={}", ended.stdout));
+}
+
+/// A tampered tool and a corrupted download are refused. The tool is a stand-in tree: the real one
+/// is tried by the `dist` stage.
+#[test]
+fn a_cached_tool_that_was_changed_is_refused() {
+    let tools = std::env::var_os("XTASK_TOOLS")
+        .map_or_else(|| repository().join("target/tools"), Into::into);
+    let find = |prefix: &str| {
+        let entries = fs::read_dir(&tools)
+            .unwrap_or_else(|_| panic!("{}: run `cargo xtask ci --only tools`", tools.display()));
+        let mut paths = entries.map(|entry| entry.unwrap().path());
+        paths
+            .find(|path| {
+                path.is_dir() && path.file_name().unwrap().to_str().unwrap().starts_with(prefix)
+            })
+            .unwrap_or_else(|| {
+                panic!("no {prefix}* in {}: run `cargo xtask ci --only tools`", tools.display())
+            })
+    };
+    let zigbuild = find("cargo-zigbuild-");
+    let folder = Folder::new();
+    let copy = folder.join("tools").join(zigbuild.file_name().unwrap());
+    fs::create_dir_all(copy.parent().unwrap()).unwrap();
+    let copied = Command::new("cp").arg("-r").args([&zigbuild, &copy]).status().unwrap();
+    assert!(copied.success());
+    let doctor = || run(xtask(&repository(), &["doctor"]).env("XTASK_TOOLS", folder.join("tools")));
+    // Untouched, though copied: every byte is checked against the pinned record.
+    assert!(doctor().stdout.contains("0.24.0 (verified)"));
+    let program = copy.join("cargo_zigbuild-0.24.0.data/scripts/cargo-zigbuild");
+    let mut bytes = fs::read(&program).unwrap();
+    bytes[1000] ^= 1;
+    fs::write(&program, bytes).unwrap();
+    let ended = doctor().expect(1);
+    assert!(ended.stdout.contains("was changed: remove"), "{}", ended.stdout);
+    // A file that the wheel never had.
+    fs::remove_dir_all(&copy).unwrap();
+    assert!(Command::new("cp").arg("-r").args([&zigbuild, &copy]).status().unwrap().success());
+    fs::write(copy.join("extra"), "").unwrap();
+    assert!(doctor().expect(1).stdout.contains("extra` is not part of the wheel"));
+}
+
+/// pip is a stand-in that "downloads" other bytes than were pinned.
+#[test]
+#[cfg(unix)]
+fn a_corrupted_download_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let script = "#!/bin/sh\nwhile [ $# -gt 0 ]; do [ \"$1\" = --dest ] && dest=$2; shift; done\n\
+                  [ -n \"$dest\" ] || exit 0\nmkdir -p \"$dest\" && echo corrupt > \"$dest/x.whl\"\n";
+    let python = folder.write("bin/python3", script);
+    fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.join("bin").display(), std::env::var("PATH").unwrap());
+    let mut command = xtask(&repository(), &["build", "--dry-run", "--target", "linux-amd64"]);
+    run(command.env("XTASK_TOOLS", folder.join("tools")).env("PATH", path)).expect(3).says(&[
+        "cannot provision ziglang",
+        "x.whl` has sha256",
+        "is pinned",
+    ]);
+    assert_eq!(
+        names(&folder.join("tools")).iter().filter(|name| !name.ends_with(".lock")).count(),
+        0
+    );
+}
+
+/// Validates a JSON file against a schema of this repository with an independent validator.
+fn validate(schema: &str, file: &Path) {
+    let schema = repository().join("schemas").join(format!("{schema}.schema.json"));
+    let script = "import fastjsonschema, json, sys\n\
+                  fastjsonschema.compile(json.load(open(sys.argv[1])))(json.load(open(sys.argv[2])))";
+    let mut python = Command::new("python3");
+    run(python.args(["-c", script]).args([&schema, file])).expect(0);
+}
