@@ -6,6 +6,13 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(self_launching)");
     let target = |what: &str| env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
+    // What `--version --verbose` says of the build.
+    let libc = match (target("OS").as_str(), target("ENV").as_str()) {
+        ("linux", "gnu") => "glibc",
+        ("linux", "musl") => "musl",
+        _ => "the system's",
+    };
+    println!("cargo::rustc-env=TSUKU_DLTEST_LIBC={libc}");
     let known_loader = matches!(target("ENV").as_str(), "gnu" | "musl")
         && matches!(target("ARCH").as_str(), "x86_64" | "aarch64")
         && target("POINTER_WIDTH") == "64"

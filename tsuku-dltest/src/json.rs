@@ -1,13 +1,17 @@
-//! The answer as compact JSON (RFC 8259).
+//! The answer as compact JSON (RFC 8259), in the shape of `schema/answer.schema.json`.
 
-use crate::report::Verdict;
+use crate::report::{Failure, Verdict};
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::Write;
 
-/// The array for all `verdicts`, in the order of `paths`, with a trailing newline.
-pub fn answer(paths: &[&[u8]], verdicts: &[Verdict]) -> String {
+/// Longest `error` and other strings, in bytes of their source. Paths are never cut.
+const LONGEST: usize = 4096;
+
+/// The array for all libraries, in the order given, with a trailing newline.
+pub fn array<'a>(entries: impl Iterator<Item = (&'a [u8], &'a Verdict)>) -> String {
     let mut out = String::from("[");
-    for (index, (path, verdict)) in paths.iter().zip(verdicts).enumerate() {
+    for (index, (path, verdict)) in entries.enumerate() {
         if index > 0 {
             out.push(',');
         }
@@ -17,18 +21,59 @@ pub fn answer(paths: &[&[u8]], verdicts: &[Verdict]) -> String {
     out
 }
 
-/// The object for one library.
+/// The object for one library, without a newline.
 pub fn entry(out: &mut String, path: &[u8], verdict: &Verdict) {
     out.push_str("{\"path\":");
     string(out, path);
     match &verdict.failure {
-        None => out.push_str(",\"ok\":true}"),
+        None => out.push_str(",\"ok\":true"),
         Some(failure) => {
             out.push_str(",\"ok\":false,\"error\":");
-            string(out, &failure.error);
-            out.push('}');
+            string(out, cut(&failure.error));
+            number(out, "signal", failure.signal);
+            number(out, "exit_code", failure.exit_code);
+            details(out, failure);
         }
     }
+    number(out, "ms", verdict.ms);
+    if verdict.failure.is_some() && !verdict.output.is_empty() {
+        out.push_str(",\"stderr\":");
+        string(out, &verdict.output);
+    }
+    out.push('}');
+}
+
+fn details(out: &mut String, failure: &Failure) {
+    // Writing to a String cannot fail.
+    let _ =
+        write!(out, ",\"kind\":\"{}\",\"phase\":\"{}\"", failure.kind.word(), failure.phase.word());
+    strings(out, "needed_by", &failure.needed_by);
+    strings(out, "searched", &failure.searched);
+}
+
+fn number(out: &mut String, key: &str, value: Option<impl core::fmt::Display>) {
+    if let Some(value) = value {
+        // Writing to a String cannot fail.
+        let _ = write!(out, ",\"{key}\":{value}");
+    }
+}
+
+fn strings(out: &mut String, key: &str, values: &[Vec<u8>]) {
+    if values.is_empty() {
+        return;
+    }
+    let _ = write!(out, ",\"{key}\":[");
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        string(out, cut(value));
+    }
+    out.push(']');
+}
+
+fn cut(bytes: &[u8]) -> &[u8] {
+    bytes.get(..LONGEST).unwrap_or(bytes)
 }
 
 /// A string literal. Bytes that are not UTF-8 become U+FFFD, one per maximal part of a sequence
@@ -60,6 +105,7 @@ pub fn string(out: &mut String, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::{Kind, Phase};
 
     #[test]
     fn strings_are_escaped() {
@@ -73,5 +119,30 @@ mod tests {
             string(&mut out, bytes);
             assert_eq!(out, json);
         }
+    }
+
+    #[test]
+    fn entries_are_compact_and_in_order() {
+        let good = Verdict { failure: None, ms: Some(3), output: b"noise".to_vec() };
+        let mut failure = Failure::new(Kind::Crashed, Phase::Constructor, "crashed");
+        failure.signal = Some(11);
+        failure.needed_by = vec![b"a".to_vec(), b"b".to_vec()];
+        let bad = Verdict { failure: Some(failure), ms: None, output: b"why".to_vec() };
+        let entries = [(b"/g".as_slice(), &good), (b"/b", &bad)];
+        assert_eq!(
+            array(entries.into_iter()),
+            concat!(
+                r#"[{"path":"/g","ok":true,"ms":3},{"path":"/b","ok":false,"error":"crashed","#,
+                r#""signal":11,"kind":"crashed","phase":"constructor","needed_by":["a","b"],"#,
+                "\"stderr\":\"why\"}]\n"
+            )
+        );
+    }
+
+    #[test]
+    fn errors_are_cut_at_4_kib() {
+        let failure = Failure::new(Kind::Other, Phase::Load, vec![b'x'; 10_000]);
+        let verdict = Verdict { failure: Some(failure), ms: None, output: Vec::new() };
+        assert_eq!(array([(b"/p".as_slice(), &verdict)].into_iter()).matches('x').count(), 4096);
     }
 }

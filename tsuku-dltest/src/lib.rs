@@ -1,19 +1,34 @@
-//! Loads shared libraries with `dlopen` and reports, as JSON, which ones load.
+//! Loads shared libraries with `dlopen`, each in a process of its own, and reports as JSON which
+//! ones load.
 //!
 //! All logic of the program is here. What it promises to its callers is written in
 //! `docs/dltest.md`; the JSON it prints is described by `schema/answer.schema.json`.
+//!
+//! [`args`] reads the command line, [`supervise`] is the parent process and [`child`] what it lets
+//! its children do; [`record`] is what they tell it. [`schedule`], [`report`], [`json`], [`elf`],
+//! [`cause`] and [`search`] compute and touch nothing. [`sys`] holds the system and all unsafe code.
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 pub mod args;
+pub mod cause;
+pub mod child;
+pub mod elf;
+pub mod explain;
 pub mod json;
+pub mod record;
 pub mod report;
+pub mod schedule;
+pub mod search;
+pub mod supervise;
 pub mod sys;
 
-use args::Command;
+use args::{Command, Input, Request};
 use report::Verdict;
 
 /// The version printed by `--version`: the package's, unless `TSUKU_DLTEST_VERSION` was set and
@@ -22,6 +37,9 @@ pub const VERSION: &str = match option_env!("TSUKU_DLTEST_VERSION") {
     Some(version) if !version.is_empty() => version,
     _ => env!("CARGO_PKG_VERSION"),
 };
+
+/// The JSON schema of the answer, printed by `--protocol`.
+pub const PROTOCOL: &str = include_str!("../schema/answer.schema.json");
 
 /// Exit codes, a part of the contract with callers.
 pub mod exit {
@@ -35,38 +53,147 @@ pub mod exit {
     pub const NO_ANSWER: i32 = 3;
 }
 
+/// Longest list of paths that is read, in bytes.
+const LONGEST_LIST: usize = 256 << 20;
+
+/// Why the program ends without an answer.
+enum Stop {
+    Usage(String),
+    NoAnswer(String),
+}
+
 /// Runs the program on its arguments (without the program's own name) and returns its exit code.
 pub fn run(args: &[&[u8]]) -> i32 {
-    match args::parse(args) {
-        Ok(Command::Version) => print(&alloc::format!("tsuku-dltest v{VERSION}\n")),
+    let started = sys::now();
+    sys::open_standard_streams();
+    let result = match args::parse(args) {
+        Ok(Command::Version { verbose }) => print(&version(verbose)),
         Ok(Command::Help) => print(args::HELP),
-        Ok(Command::Test(paths)) => test(&paths),
-        Err(problem) => {
-            sys::write_stderr(&alloc::format!("tsuku-dltest: {problem}\n{}", args::USAGE));
+        Ok(Command::Protocol) => print(PROTOCOL),
+        Ok(Command::Explain(path)) => explain(path, started),
+        Ok(Command::Test(request)) => test(&request, started),
+        Err(problem) => Err(Stop::Usage(problem)),
+    };
+    match result {
+        Ok(code) => code,
+        Err(Stop::Usage(problem)) => {
+            sys::write_stderr(&format!("tsuku-dltest: {problem}\n{}", args::USAGE));
             exit::USAGE
+        }
+        Err(Stop::NoAnswer(problem)) => {
+            sys::write_stderr(&format!("tsuku-dltest: {problem}\n"));
+            exit::NO_ANSWER
         }
     }
 }
 
-fn test(paths: &[&[u8]]) -> i32 {
-    let verdicts: Vec<Verdict> = paths.iter().map(|path| Verdict::of(sys::load(path))).collect();
-    let code = if verdicts.iter().all(Verdict::loaded) { exit::LOADED } else { exit::FAILED };
-    match sys::write_stdout(json::answer(paths, &verdicts).as_bytes()) {
-        Ok(()) => code,
-        Err(error) => no_answer(error),
+fn version(verbose: bool) -> String {
+    let mut text = format!("tsuku-dltest v{VERSION}\n");
+    if verbose {
+        text += &format!(
+            "libc: {}\nsandbox: {}\nprocessors: {}\n",
+            env!("TSUKU_DLTEST_LIBC"),
+            sys::abilities(),
+            sys::processors()
+        );
+    }
+    text
+}
+
+fn test(request: &Request<'_>, started: schedule::Millis) -> Result<i32, Stop> {
+    let lists = read_lists(request)?;
+    let paths = paths(request, &lists);
+    if paths.is_empty() {
+        return Err(Stop::Usage(String::from("no library to test: the list is empty")));
+    }
+    sys::ignore_broken_pipes();
+    let mut unwritten = None;
+    let verdicts = supervise::run(&paths, &settings(request), started, |index, verdict| {
+        if request.lines && unwritten.is_none() {
+            let mut line = String::new();
+            json::entry(&mut line, paths.get(index).copied().unwrap_or_default(), verdict);
+            line.push('\n');
+            unwritten = write(&line).err();
+        }
+    })
+    .map_err(Stop::NoAnswer)?;
+    if let Some(stop) = unwritten {
+        return Err(stop);
+    }
+    if !request.lines {
+        write(&json::array(paths.iter().copied().zip(&verdicts)))?;
+    }
+    Ok(if verdicts.iter().all(Verdict::loaded) { exit::LOADED } else { exit::FAILED })
+}
+
+fn settings<'a>(request: &Request<'a>) -> supervise::Settings<'a> {
+    let jobs = match request.limits.jobs {
+        0 => (2 * sys::processors()).min(16),
+        jobs => jobs,
+    };
+    supervise::Settings {
+        limits: schedule::Limits { jobs, ..request.limits },
+        sandbox: request.sandbox,
+        root: request.root,
+        verbose: request.verbose,
     }
 }
 
-fn print(text: &str) -> i32 {
-    match sys::write_stdout(text.as_bytes()) {
-        Ok(()) => exit::LOADED,
-        Err(error) => no_answer(error),
+/// The contents of the lists among the inputs, in their order.
+fn read_lists(request: &Request<'_>) -> Result<Vec<Vec<u8>>, Stop> {
+    let mut lists = Vec::new();
+    for input in &request.inputs {
+        let (bytes, name) = match input {
+            Input::Path(_) => continue,
+            Input::Stdin => (sys::read_stdin(LONGEST_LIST), b"standard input".as_slice()),
+            Input::List(path) => {
+                let file = sys::File::open(path, 0);
+                (file.and_then(|file| sys::read_all(&file, LONGEST_LIST)), *path)
+            }
+        };
+        lists.push(bytes.map_err(|error| {
+            Stop::Usage(format!("cannot read {}: {error}", String::from_utf8_lossy(name)))
+        })?);
     }
+    Ok(lists)
 }
 
-fn no_answer(error: sys::Errno) -> i32 {
-    sys::write_stderr(&alloc::format!(
-        "tsuku-dltest: cannot write the answer to standard output: {error}\n"
-    ));
-    exit::NO_ANSWER
+/// All paths, in the order of the answer.
+fn paths<'a>(request: &Request<'a>, lists: &'a [Vec<u8>]) -> Vec<&'a [u8]> {
+    let mut lists = lists.iter();
+    let mut paths = Vec::new();
+    for input in &request.inputs {
+        match input {
+            Input::Path(path) => paths.push(*path),
+            Input::List(_) | Input::Stdin => {
+                let list = lists.next().map(Vec::as_slice).unwrap_or_default();
+                let list = list.strip_suffix(b"\0").unwrap_or(list);
+                if !list.is_empty() {
+                    paths.extend(list.split(|byte| *byte == 0));
+                }
+            }
+        }
+    }
+    paths
+}
+
+fn explain(path: &[u8], started: schedule::Millis) -> Result<i32, Stop> {
+    let request = Request { inputs: alloc::vec![Input::Path(path)], ..Request::default() };
+    let verdicts =
+        supervise::run(&[path], &settings(&request), started, |_, _| {}).map_err(Stop::NoAnswer)?;
+    let Some(verdict) = verdicts.first() else { return Ok(exit::FAILED) };
+    let nodes = search::walk(&child::SystemFiles, path, child::library_path().as_deref());
+    write(&explain::page(&nodes, verdict, sys::is_terminal()))?;
+    Ok(if verdict.loaded() { exit::LOADED } else { exit::FAILED })
+}
+
+fn print(text: &str) -> Result<i32, Stop> {
+    sys::ignore_broken_pipes();
+    write(text).map(|()| exit::LOADED)
+}
+
+fn write(text: &str) -> Result<(), Stop> {
+    sys::write_all(libc::STDOUT_FILENO, text.as_bytes()).map_err(|error| {
+        Stop::NoAnswer(format!("cannot write the answer to standard output: {error}"))
+    })
 }

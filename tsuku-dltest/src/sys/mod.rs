@@ -1,7 +1,43 @@
-//! Everything that talks to the system, and all unsafe code.
+//! Everything that talks to the system, and all unsafe code: `posix` for calls that systems have in
+//! common, one module per platform for what a child process needs, and the start of the program.
 
 #[cfg(self_launching)]
 mod launch;
 mod posix;
 
-pub use posix::{Errno, Heap, abort, arguments, die_of_panic, load, write_stderr, write_stdout};
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+mod sandbox;
+#[cfg(target_os = "linux")]
+pub use linux::{Child, Parent, abilities, now};
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+pub use macos::{Child, Parent, abilities, now};
+
+pub use posix::{
+    Errno, File, Heap, O_SEARCH, abort, arguments, current_directory, die_of_panic, dlclose,
+    dlopen, ignore_broken_pipes, is_terminal, let_other_threads_run, open_standard_streams,
+    processors, read_all, read_stdin, variable, write_all, write_stderr,
+};
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// By itself, with this status.
+    Exited(i32),
+    /// By this signal.
+    Signaled(i32),
+}
+
+/// How much of the sandbox is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sandbox {
+    /// Nothing.
+    Off,
+    /// What the system has.
+    Auto,
+    /// All of it, or no test.
+    Strict,
+}

@@ -1,11 +1,16 @@
 //! Calls that POSIX systems have in common.
 
-use crate::report::Failure;
+use crate::elf::Source;
 use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::alloc::{GlobalAlloc, Layout};
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::{CStr, c_char, c_int, c_void};
 use core::fmt::{self, Write};
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::ptr::NonNull;
 
 /// The C heap.
 pub struct Heap;
@@ -46,6 +51,11 @@ impl Errno {
         #[cfg(target_os = "macos")]
         return Self(unsafe { *libc::__error() });
     }
+
+    /// The result of a call that returns -1 on failure.
+    pub(super) fn check(result: c_int) -> Result<c_int, Self> {
+        if result == -1 { Err(Self::last()) } else { Ok(result) }
+    }
 }
 
 impl fmt::Display for Errno {
@@ -69,12 +79,241 @@ pub unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<&'static
         .collect()
 }
 
-/// Writes all of `bytes` to standard output.
-pub fn write_stdout(bytes: &[u8]) -> Result<(), Errno> {
-    // SAFETY: ignoring a signal replaces no handler of ours. A reader that is gone must read as an
-    // error, not as death by SIGPIPE.
+/// The value of an environment variable.
+pub fn variable(name: &CStr) -> Option<Vec<u8>> {
+    // SAFETY: getenv returns null or a NUL-terminated string; nothing changes the environment while
+    // it is copied, as there is one thread.
+    let value = unsafe { libc::getenv(name.as_ptr()) };
+    // SAFETY: as above, and not null.
+    (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) }.to_bytes().to_vec())
+}
+
+/// Opens a file for nothing but its place.
+#[cfg(target_os = "linux")]
+pub const O_SEARCH: c_int = libc::O_PATH;
+/// Opens a file for nothing but its place.
+#[cfg(target_os = "macos")]
+pub const O_SEARCH: c_int = libc::O_RDONLY | libc::O_NONBLOCK;
+
+/// A descriptor that is closed when dropped.
+#[derive(Debug)]
+pub struct File(c_int);
+
+impl File {
+    /// Takes a descriptor over.
+    pub(super) fn owning(fd: c_int) -> Self {
+        Self(fd)
+    }
+
+    /// The number of the descriptor.
+    pub(super) fn fd(&self) -> c_int {
+        self.0
+    }
+
+    /// Opens `path` with the flags of open(2), always `O_CLOEXEC`.
+    pub fn open(path: &[u8], flags: c_int) -> Result<Self, Errno> {
+        let path = CString::new(path).map_err(|_| Errno(libc::ENOENT))?;
+        // SAFETY: `path` is NUL-terminated; no mode is needed where nothing is created.
+        let fd = unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) };
+        Errno::check(fd).map(Self)
+    }
+
+    /// Opens `path` for reading if it is a regular file; otherwise says what it is. It is never
+    /// opened if it is not: a FIFO blocks, and some devices act on it.
+    pub fn open_regular(path: &[u8]) -> Result<Result<Self, &'static str>, Errno> {
+        let name = CString::new(path).map_err(|_| Errno(libc::ENOENT))?;
+        let mut status = MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: `name` is NUL-terminated, and `status` has room for what stat writes.
+        Errno::check(unsafe { libc::stat(name.as_ptr(), status.as_mut_ptr()) })?;
+        // SAFETY: stat succeeded, so it is filled in.
+        if let Some(what) = irregular(unsafe { status.assume_init() }.st_mode) {
+            return Ok(Err(what));
+        }
+        let file = Self::open(path, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY)?;
+        // Another file may have taken the name since.
+        Ok(match irregular(file.status()?.st_mode) {
+            Some(what) => Err(what),
+            None => Ok(file),
+        })
+    }
+
+    pub(super) fn status(&self) -> Result<libc::stat, Errno> {
+        let mut status = MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: `status` has room for what fstat writes, and is filled in when it succeeds.
+        unsafe {
+            Errno::check(libc::fstat(self.0, status.as_mut_ptr()))?;
+            Ok(status.assume_init())
+        }
+    }
+
+    /// A path that leads to this file as long as it is open.
+    #[cfg(target_os = "linux")]
+    pub fn path_of_descriptor(&self) -> String {
+        format!("/proc/self/fd/{}", self.0)
+    }
+
+    /// A path that leads to this file as long as it is open.
+    #[cfg(target_os = "macos")]
+    pub fn path_of_descriptor(&self) -> String {
+        format!("/dev/fd/{}", self.0)
+    }
+
+    /// The path of this file, free of symbolic links.
+    #[cfg(target_os = "linux")]
+    pub fn real_path(&self) -> Result<Vec<u8>, Errno> {
+        let link = CString::new(self.path_of_descriptor()).map_err(|_| Errno(libc::EINVAL))?;
+        let mut path = vec![0u8; libc::PATH_MAX as usize];
+        // SAFETY: `link` is NUL-terminated; the pointer and the length are those of one buffer.
+        let length = unsafe { libc::readlink(link.as_ptr(), path.as_mut_ptr().cast(), path.len()) };
+        path.truncate(usize::try_from(length).map_err(|_| Errno::last())?);
+        Ok(path)
+    }
+
+    /// The path of this file, free of symbolic links.
+    #[cfg(target_os = "macos")]
+    pub fn real_path(&self) -> Result<Vec<u8>, Errno> {
+        let mut path = vec![0u8; libc::PATH_MAX as usize];
+        // SAFETY: the buffer has the PATH_MAX bytes that F_GETPATH asks for.
+        Errno::check(unsafe { libc::fcntl(self.0, libc::F_GETPATH, path.as_mut_ptr()) })?;
+        path.truncate(path.iter().position(|byte| *byte == 0).unwrap_or(0));
+        Ok(path)
+    }
+
+    /// Reads into `buffer` and returns how many bytes there were; 0 at the end.
+    pub fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        loop {
+            // SAFETY: the pointer and the length are those of one slice.
+            let count = unsafe { libc::read(self.0, buffer.as_mut_ptr().cast(), buffer.len()) };
+            match usize::try_from(count) {
+                Ok(count) => return Ok(count),
+                Err(_) => match Errno::last() {
+                    Errno(libc::EINTR) => {}
+                    error => return Err(error),
+                },
+            }
+        }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // SAFETY: the descriptor is this value's own.
+        unsafe { libc::close(self.0) };
+    }
+}
+
+impl Source for File {
+    fn size(&self) -> u64 {
+        self.status().ok().and_then(|status| u64::try_from(status.st_size).ok()).unwrap_or(0)
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> usize {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let Ok(at) = libc::off_t::try_from(offset.saturating_add(done as u64)) else { break };
+            // SAFETY: the pointer and the length are those of one slice.
+            let count = unsafe { libc::pread(self.0, rest.as_mut_ptr().cast(), rest.len(), at) };
+            match usize::try_from(count) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(_) if Errno::last() == Errno(libc::EINTR) => {}
+                Err(_) => break,
+            }
+        }
+        done
+    }
+}
+
+/// What a file is that is not a regular one.
+fn irregular(mode: libc::mode_t) -> Option<&'static str> {
+    match mode & libc::S_IFMT {
+        libc::S_IFREG => None,
+        libc::S_IFDIR => Some("a directory"),
+        libc::S_IFIFO => Some("a FIFO"),
+        libc::S_IFSOCK => Some("a socket"),
+        libc::S_IFCHR => Some("a character device"),
+        libc::S_IFBLK => Some("a block device"),
+        _ => Some("a special file"),
+    }
+}
+
+/// All that is left in `file`, up to `most` bytes.
+pub fn read_all(file: &File, most: usize) -> Result<Vec<u8>, Errno> {
+    let mut bytes = Vec::new();
+    let mut chunk = vec![0; 65536];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(bytes),
+            count => bytes.extend_from_slice(&chunk[..count]),
+        }
+        if bytes.len() > most {
+            return Err(Errno(libc::EFBIG));
+        }
+    }
+}
+
+/// All that is left on standard input, up to `most` bytes. It stays open.
+pub fn read_stdin(most: usize) -> Result<Vec<u8>, Errno> {
+    read_all(&ManuallyDrop::new(File(libc::STDIN_FILENO)), most)
+}
+
+/// The current directory, or nothing where it has no name.
+pub fn current_directory() -> Vec<u8> {
+    let mut buffer = vec![0u8; libc::PATH_MAX as usize];
+    // SAFETY: the pointer and the length are those of one buffer; the result is null or its start.
+    let name = unsafe { libc::getcwd(buffer.as_mut_ptr().cast(), buffer.len()) };
+    if name.is_null() {
+        return Vec::new();
+    }
+    let end = buffer.iter().position(|byte| *byte == 0).unwrap_or(0);
+    buffer.truncate(end);
+    buffer
+}
+
+/// How many processors this process may use.
+pub fn processors() -> usize {
+    #[cfg(target_os = "linux")]
+    {
+        let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
+        let size = size_of::<libc::cpu_set_t>();
+        // SAFETY: `set` has the size that is announced, and all zero is a valid set.
+        let count = unsafe {
+            let failed = libc::sched_getaffinity(0, size, set.as_mut_ptr()) != 0;
+            if failed { 0 } else { libc::CPU_COUNT(set.assume_init_ref()) }
+        };
+        if count > 0 {
+            return usize::try_from(count).unwrap_or(1);
+        }
+    }
+    // SAFETY: has no preconditions.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }).unwrap_or(1).max(1)
+}
+
+/// Whether standard output is a terminal.
+pub fn is_terminal() -> bool {
+    // SAFETY: has no preconditions.
+    unsafe { libc::isatty(libc::STDOUT_FILENO) == 1 }
+}
+
+/// Gives standard streams that the caller closed something to stand for them: otherwise the next
+/// file opened would take their number, and the answer might go to it. Writing to a standard output
+/// that was closed still fails.
+pub fn open_standard_streams() {
+    for fd in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
+        // SAFETY: asks for flags; opening takes the lowest free number, which is `fd`, since all
+        // below are taken.
+        unsafe {
+            if libc::fcntl(fd, libc::F_GETFD) == -1 {
+                libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY);
+            }
+        }
+    }
+}
+
+/// Makes writing to a pipe without a reader an error instead of death by SIGPIPE.
+pub fn ignore_broken_pipes() {
+    // SAFETY: ignoring a signal replaces no handler of ours.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
-    write_all(libc::STDOUT_FILENO, bytes)
 }
 
 /// Writes `text` to standard error; there is nobody to tell when that fails.
@@ -82,7 +321,8 @@ pub fn write_stderr(text: &str) {
     let _ = write_all(libc::STDERR_FILENO, text.as_bytes());
 }
 
-fn write_all(fd: c_int, mut bytes: &[u8]) -> Result<(), Errno> {
+/// Writes all of `bytes` to `fd`.
+pub fn write_all(fd: c_int, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         // SAFETY: the pointer and the length are those of one slice.
         let written = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
@@ -105,22 +345,39 @@ fn wait_writable(fd: c_int) {
     unsafe { libc::poll(&raw mut poll, 1, -1) };
 }
 
-/// Loads the library at `path`, all symbols resolved and none of them shared, and unloads it.
-pub fn load(path: &[u8]) -> Result<(), Failure> {
-    let path = CString::new(path).map_err(|_| Failure { error: b"NUL in the path".to_vec() })?;
-    // SAFETY: `path` is NUL-terminated; running the library's code is what this program is for.
+/// Loads the library at `path`, all symbols resolved and none of them shared. The error is the
+/// loader's message.
+pub fn dlopen(path: &CStr) -> Result<NonNull<c_void>, Vec<u8>> {
+    // SAFETY: `path` is NUL-terminated. Running the library's code is what this program is for; it
+    // is done in a process that holds nothing else.
     let handle = unsafe {
         libc::dlerror();
         libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL)
     };
-    if handle.is_null() {
-        return Err(Failure { error: dlerror() });
+    NonNull::new(handle).ok_or_else(dlerror)
+}
+
+/// Unloads a library.
+pub fn dlclose(handle: NonNull<c_void>) -> Result<(), Vec<u8>> {
+    // SAFETY: `handle` comes from `dlopen`, which callers close once.
+    match unsafe { libc::dlclose(handle.as_ptr()) } {
+        0 => Ok(()),
+        _ => Err([b"dlclose failed: ".as_slice(), &dlerror()].concat()),
     }
-    // SAFETY: `handle` comes from dlopen and is closed once.
-    if unsafe { libc::dlclose(handle) } != 0 {
-        return Err(Failure { error: [b"dlclose failed: ".as_slice(), &dlerror()].concat() });
+}
+
+/// Waits a moment if there are other threads in this process, so that what they do shows.
+pub fn let_other_threads_run() {
+    const MOMENT: libc::useconds_t = 30_000;
+    let mut status = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the path is NUL-terminated, and `status` is read only if stat filled it in. A thread
+    // adds a link to the directory's own two. Where there is no such directory, nobody can tell.
+    unsafe {
+        let known = libc::stat(c"/proc/self/task".as_ptr(), status.as_mut_ptr()) == 0;
+        if known && status.assume_init().st_nlink > 3 {
+            libc::usleep(MOMENT);
+        }
     }
-    Ok(())
 }
 
 /// The loader's message for its last failure.
@@ -150,6 +407,11 @@ pub fn die_of_panic(info: &core::panic::PanicInfo<'_>) -> ! {
         }
     }
     let _ = writeln!(Stderr, "tsuku-dltest: internal error: {info}");
+    exit_now(crate::exit::NO_ANSWER)
+}
+
+/// Ends the process without running anything more in it.
+pub(super) fn exit_now(status: c_int) -> ! {
     // SAFETY: has no preconditions. Nothing of this process is worth flushing.
-    unsafe { libc::_exit(crate::exit::NO_ANSWER) }
+    unsafe { libc::_exit(status) }
 }

@@ -1,0 +1,283 @@
+//! What a child process does: check, load, explain, unload. It reports each step before it takes it.
+
+use crate::cause;
+use crate::elf::{self, Libc, Library};
+use crate::record::{Record, State};
+use crate::report::{Failure, Kind, Phase};
+use crate::search::{self, Files, Node};
+use crate::sys::{self, Errno, File};
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::vec::Vec;
+
+/// Tests the library at `path`, and writes to `record` how it went. With a `root`, the library must
+/// lie in that directory.
+pub fn test(record: &Record, path: &[u8], root: Option<&[u8]>) {
+    let target = match check(path, root) {
+        Ok(target) => target,
+        Err(failure) => return record.fail(&failure),
+    };
+    record.set_state(State::Loading);
+    let handle = match sys::dlopen(&target.name) {
+        Ok(handle) => handle,
+        Err(message) => {
+            let message = target.in_words_of_caller(message, path);
+            // First what is certain: explaining reads more files, and may not come to an end.
+            let cause = cause::of(&message, path);
+            let failure = Failure::new(cause.kind, Phase::Load, message.clone());
+            record.fail(&failure);
+            return record.fail(&explain(failure, &cause, path));
+        }
+    };
+    record.set_state(State::Loaded);
+    record.set_state(State::Unloading);
+    match sys::dlclose(handle) {
+        Ok(()) => {
+            // A thread that the library left behind now runs in code that is gone.
+            sys::let_other_threads_run();
+            record.set_state(State::Unloaded);
+        }
+        Err(message) => {
+            record.fail(&Failure::new(Kind::UnloadFailed, Phase::Destructor, message));
+        }
+    }
+}
+
+/// What to hand to dlopen.
+struct Target {
+    name: CString,
+    /// The directory that `name` reaches through a descriptor, and how that begins in `name`.
+    pinned: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Target {
+    fn plain(path: &[u8]) -> Result<Self, Failure> {
+        match CString::new(path) {
+            Ok(name) => Ok(Self { name, pinned: None }),
+            Err(_) => Err(Failure::new(Kind::NotFound, Phase::Check, "the path holds a NUL")),
+        }
+    }
+
+    /// `base` in the directory that is open as `directory`, whatever its name means by then. The
+    /// descriptor stays open as long as the process.
+    fn pinned(directory: File, name: &[u8], base: &[u8]) -> Result<Self, Failure> {
+        let prefix = directory.path_of_descriptor().into_bytes();
+        core::mem::forget(directory);
+        let target = Self::plain(&[prefix.as_slice(), b"/", base].concat())?;
+        Ok(Self { pinned: Some((prefix, name.to_vec())), ..target })
+    }
+
+    /// The loader's message with the names that the caller knows.
+    fn in_words_of_caller(&self, message: Vec<u8>, path: &[u8]) -> Vec<u8> {
+        let Some((prefix, directory)) = &self.pinned else { return message };
+        let message = replace_all(&message, self.name.as_bytes(), path);
+        replace_all(&message, prefix, directory)
+    }
+}
+
+fn replace_all(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.windows(from.len()).position(|window| window == from) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(to);
+        rest = &rest[at + from.len()..];
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// All that can be known without loading.
+fn check(path: &[u8], root: Option<&[u8]>) -> Result<Target, Failure> {
+    if path.is_empty() {
+        return Err(Failure::new(Kind::NotFound, Phase::Check, "the path is empty"));
+    }
+    let Some(slash) = path.iter().rposition(|byte| *byte == b'/') else {
+        return match root {
+            // The loader searches its default directories.
+            None => Target::plain(path),
+            Some(_) => Err(outside(path, b"a name to search for")),
+        };
+    };
+    let target = match root {
+        Some(root) => inside(path, root)?,
+        None if path.contains(&b'$') => {
+            let (directory, base) = (&path[..slash + 1], &path[slash + 1..]);
+            literal(path, directory, base)?
+        }
+        None => Target::plain(path)?,
+    };
+    check_file(target.name.as_bytes(), path)?;
+    Ok(target)
+}
+
+/// Checks the file `name`, known to the caller as `path`.
+#[cfg(target_os = "linux")]
+fn check_file(name: &[u8], path: &[u8]) -> Result<(), Failure> {
+    read_library(name, path)?;
+    // musl asks neither for the machine nor for the libc of what a library needs.
+    if Libc::OWN == Libc::Musl {
+        let nodes = search::walk(&SystemFiles, name, library_path().as_deref());
+        if let Some((index, failure)) = first_unfit(&nodes) {
+            let mut error = failure.error.clone();
+            error.extend_from_slice(b" (");
+            error.extend_from_slice(&nodes[index].name);
+            error.push(b')');
+            let needed_by = nodes[index].parent.map(|parent| search::chain(&nodes, parent));
+            return Err(Failure {
+                needed_by: needed_by.unwrap_or_default(),
+                ..Failure::new(failure.kind, Phase::Check, error)
+            });
+        }
+    }
+    Ok(())
+}
+
+/// macOS keeps its own libraries in a cache, not in files; dyld checks the rest itself.
+#[cfg(target_os = "macos")]
+fn check_file(name: &[u8], path: &[u8]) -> Result<(), Failure> {
+    match File::open_regular(name) {
+        Ok(Err(what)) => Err(not_a_file(path, what)),
+        _ => Ok(()),
+    }
+}
+
+/// Reads the library in the file `name`, known to the caller as `path`.
+fn read_library(name: &[u8], path: &[u8]) -> Result<Library, Failure> {
+    let file = match File::open_regular(name) {
+        Ok(Ok(file)) => file,
+        Ok(Err(what)) => return Err(not_a_file(path, what)),
+        Err(errno) => return Err(cannot_open(path, errno)),
+    };
+    let library = elf::read(&file).map_err(|failure| about(path, failure))?;
+    library.check_libc(Libc::OWN).map_err(|failure| about(path, failure))?;
+    Ok(library)
+}
+
+fn not_a_file(path: &[u8], what: &str) -> Failure {
+    let error = [path, b": not a regular file: ", what.as_bytes()].concat();
+    Failure::new(Kind::NotAFile, Phase::Check, error)
+}
+
+/// In the words of glibc.
+fn cannot_open(path: &[u8], errno: Errno) -> Failure {
+    let kind = match errno.0 {
+        libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG => Kind::NotFound,
+        _ => Kind::Unreadable,
+    };
+    let reason = format!(": cannot open shared object file: {errno}");
+    Failure::new(kind, Phase::Check, [path, reason.as_bytes()].concat())
+}
+
+fn about(path: &[u8], failure: Failure) -> Failure {
+    Failure { error: [path, b": ", failure.error.as_slice()].concat(), ..failure }
+}
+
+fn outside(path: &[u8], what: &[u8]) -> Failure {
+    let error = [path, b": refused by --root: ", what].concat();
+    Failure::new(Kind::OutsideRoot, Phase::Check, error)
+}
+
+/// A path with a dollar sign: glibc would read `$ORIGIN`, `$LIB` and `$PLATFORM` in it, which a
+/// file's name does not mean.
+fn literal(path: &[u8], directory: &[u8], base: &[u8]) -> Result<Target, Failure> {
+    if base.contains(&b'$') {
+        return Target::plain(path);
+    }
+    let opened = File::open(directory, sys::O_SEARCH | libc::O_DIRECTORY);
+    let opened = opened.map_err(|errno| cannot_open(path, errno))?;
+    Target::pinned(opened, directory.strip_suffix(b"/").unwrap_or(directory), base)
+}
+
+/// The library at `path` if that is, all symbolic links followed, inside the directory `root`. Its
+/// own directory is held open from then on: nobody can put another one in its place.
+fn inside(path: &[u8], root: &[u8]) -> Result<Target, Failure> {
+    let real = |file: &File| file.real_path().map_err(|errno| cannot_open(path, errno));
+    let open = |path: &[u8], flags| File::open(path, sys::O_SEARCH | flags);
+    let root = open(root, libc::O_DIRECTORY).map_err(|errno| cannot_open(root, errno))?;
+    let file = open(path, 0).map_err(|errno| cannot_open(path, errno))?;
+    let (root, real_path) = (real(&root)?, real(&file)?);
+    let prefix = [root.strip_suffix(b"/").unwrap_or(&root), b"/"].concat();
+    if !real_path.starts_with(&prefix) {
+        return Err(outside(path, &[b"it is ".as_slice(), &real_path].concat()));
+    }
+    let slash = real_path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    let (directory, base) = (&real_path[..slash.max(1)], &real_path[slash + 1..]);
+    let opened = open(directory, libc::O_DIRECTORY).map_err(|errno| cannot_open(path, errno))?;
+    if real(&opened)? != directory {
+        return Err(outside(path, b"its directory changed meanwhile"));
+    }
+    Target::pinned(opened, directory, base)
+}
+
+/// Adds to a failure who needs what is missing, and where it was looked for.
+fn explain(failure: Failure, cause: &cause::Cause<'_>, path: &[u8]) -> Failure {
+    let nodes = search::walk(&SystemFiles, path, library_path().as_deref());
+    let named = |name: &[u8]| {
+        nodes.iter().position(|node| node.path.as_deref() == Some(name) || node.name == name)
+    };
+    let Some(at) = cause.missing.or(cause.needed_by).and_then(named) else { return failure };
+    if cause.missing.is_none() {
+        return Failure { needed_by: search::chain(&nodes, at), ..failure };
+    }
+    let node = &nodes[at];
+    let chain = node.parent.map(|parent| search::chain(&nodes, parent)).unwrap_or_default();
+    let mut error = failure.error.clone();
+    // The client prints nothing but this text.
+    if chain.len() > 1 {
+        let reversed: Vec<&[u8]> = chain.iter().rev().map(Vec::as_slice).collect();
+        error.extend_from_slice(b" (needed by ");
+        error.extend_from_slice(&reversed.join(b", needed by ".as_slice()));
+        error.push(b')');
+    }
+    // glibc calls a library for another machine a file that is not there.
+    let kind = match &node.library {
+        Err(reason) if reason.kind != Kind::NotFound => {
+            error.extend_from_slice(b"; in fact: ");
+            error.extend_from_slice(&reason.error);
+            reason.kind
+        }
+        _ => failure.kind,
+    };
+    Failure { kind, error, needed_by: chain, searched: node.searched.clone(), ..failure }
+}
+
+/// The first library of a tree that is there but cannot be loaded, the root apart.
+fn first_unfit(nodes: &[Node]) -> Option<(usize, &Failure)> {
+    nodes.iter().enumerate().skip(1).find_map(|(index, node)| {
+        let failure = node.library.as_ref().err()?;
+        (failure.kind != Kind::NotFound).then_some((index, failure))
+    })
+}
+
+/// Finds, after a crash, a library of the tree that explains it: damaged files crash loaders.
+pub fn examine(record: &Record, path: &[u8]) {
+    let nodes = search::walk(&SystemFiles, path, library_path().as_deref());
+    if let Some((index, failure)) = first_unfit(&nodes) {
+        let needed_by = nodes[index].parent.map(|parent| search::chain(&nodes, parent));
+        record.fail(&Failure { needed_by: needed_by.unwrap_or_default(), ..failure.clone() });
+    }
+}
+
+/// `LD_LIBRARY_PATH`, as the start of the program left it.
+pub(crate) fn library_path() -> Option<Vec<u8>> {
+    sys::variable(c"LD_LIBRARY_PATH")
+}
+
+/// The files of this system.
+pub(crate) struct SystemFiles;
+
+impl Files for SystemFiles {
+    fn library(&self, path: &[u8]) -> Result<Library, Failure> {
+        read_library(path, path)
+    }
+
+    fn contents(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let file = File::open_regular(path).ok()?.ok()?;
+        sys::read_all(&file, 64 << 20).ok()
+    }
+
+    fn directory(&self) -> Vec<u8> {
+        sys::current_directory()
+    }
+}

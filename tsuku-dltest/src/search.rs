@@ -1,0 +1,299 @@
+//! Where a loader finds the libraries that a library needs, followed without loading anything.
+//!
+//! The order is that of ld.so(8) on glibc and of `load_library` (ldso/dynlink.c) on musl. Files are
+//! reached through [`Files`], so that tests need none.
+
+use crate::elf::{Libc, Library};
+use crate::report::{Failure, Kind};
+use alloc::collections::BTreeSet;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// The files of a system.
+pub trait Files {
+    /// Reads the library at `path`.
+    fn library(&self, path: &[u8]) -> Result<Library, Failure>;
+    /// The contents of a small file.
+    fn contents(&self, path: &[u8]) -> Option<Vec<u8>>;
+    /// The current directory.
+    fn directory(&self) -> Vec<u8>;
+}
+
+/// A library in the tree of dependencies.
+#[derive(Debug)]
+pub struct Node {
+    /// The name it is needed by; for the root, its path.
+    pub name: Vec<u8>,
+    /// Where it was found.
+    pub path: Option<Vec<u8>>,
+    /// What it says of itself, or why it cannot be loaded.
+    pub library: Result<Library, Failure>,
+    /// The node that needs it; the root has none.
+    pub parent: Option<usize>,
+    /// The places searched, in order, up to the one that had it.
+    pub searched: Vec<Vec<u8>>,
+}
+
+/// More libraries than any real one depends on.
+const MOST: usize = 1024;
+
+/// Follows the dependencies of the library at `path`, breadth first as loaders do. Each library
+/// stands once, where it was first needed; the root is the first node.
+pub fn walk(files: &impl Files, path: &[u8], library_path: Option<&[u8]>) -> Vec<Node> {
+    let system = System::of(files, library_path);
+    let root = Node {
+        name: path.to_vec(),
+        path: Some(absolute(files, path)),
+        library: files.library(path),
+        parent: None,
+        searched: Vec::new(),
+    };
+    let mut known: BTreeSet<Vec<u8>> = BTreeSet::new();
+    known.extend(root.library.iter().filter_map(|library| library.soname.clone()));
+    let mut nodes = vec![root];
+    let mut at = 0;
+    while let Some(node) = nodes.get(at) {
+        let needed = node.library.as_ref().map(|library| library.needed.clone());
+        for name in needed.unwrap_or_default() {
+            if nodes.len() < MOST && !system.is_libc(&name) && known.insert(name.clone()) {
+                let (path, library, searched) = system.find(files, &nodes, at, &name);
+                nodes.push(Node { name, path, library, parent: Some(at), searched });
+            }
+        }
+        at += 1;
+    }
+    nodes
+}
+
+/// The names from the root to `nodes[index]`: paths where known.
+pub fn chain(nodes: &[Node], index: usize) -> Vec<Vec<u8>> {
+    let mut names = Vec::new();
+    let mut next = Some(index);
+    while let Some(node) = next.and_then(|index| nodes.get(index)) {
+        names.push(node.path.clone().unwrap_or_else(|| node.name.clone()));
+        next = node.parent;
+    }
+    names.reverse();
+    names
+}
+
+/// What holds for all searches in one process.
+struct System {
+    libc: Libc,
+    library_path: Vec<Vec<u8>>,
+    standard: Vec<Vec<u8>>,
+    cache: Option<Vec<u8>>,
+    directory: Vec<u8>,
+}
+
+const CACHE: &[u8] = b"/etc/ld.so.cache";
+
+type Found = (Option<Vec<u8>>, Result<Library, Failure>, Vec<Vec<u8>>);
+
+impl System {
+    fn of(files: &impl Files, library_path: Option<&[u8]>) -> Self {
+        let split = |list: &[u8], separators: &[u8]| -> Vec<Vec<u8>> {
+            let entries = list.split(|byte| separators.contains(byte));
+            entries.filter(|entry| !entry.is_empty()).map(<[u8]>::to_vec).collect()
+        };
+        let library_path = split(library_path.unwrap_or_default(), b":;\n");
+        let standard: &[u8] = match (Libc::OWN, cfg!(target_arch = "aarch64")) {
+            (Libc::Musl, _) => b"/lib:/usr/local/lib:/usr/lib",
+            (Libc::Glibc, false) => {
+                b"/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu:/lib64:/usr/lib64:/lib:/usr/lib"
+            }
+            (Libc::Glibc, true) => {
+                b"/lib/aarch64-linux-gnu:/usr/lib/aarch64-linux-gnu:/lib64:/usr/lib64:/lib:/usr/lib"
+            }
+        };
+        let configured = match Libc::OWN {
+            Libc::Musl if cfg!(target_arch = "aarch64") => {
+                files.contents(b"/etc/ld-musl-aarch64.path")
+            }
+            Libc::Musl => files.contents(b"/etc/ld-musl-x86_64.path"),
+            Libc::Glibc => None,
+        };
+        Self {
+            libc: Libc::OWN,
+            library_path,
+            standard: split(configured.as_deref().unwrap_or(standard), b":\n"),
+            cache: match Libc::OWN {
+                Libc::Glibc => files.contents(CACHE),
+                Libc::Musl => None,
+            },
+            directory: files.directory(),
+        }
+    }
+
+    /// Whether musl answers to `name` itself, whatever the file system holds.
+    fn is_libc(&self, name: &[u8]) -> bool {
+        self.libc == Libc::Musl
+            && (name.starts_with(b"libc.") || name.starts_with(b"ld-musl-"))
+            && !name.starts_with(b"libc.so.6")
+    }
+
+    /// Looks for `name`, needed by `nodes[parent]`.
+    fn find(&self, files: &impl Files, nodes: &[Node], parent: usize, name: &[u8]) -> Found {
+        if name.contains(&b'/') {
+            return (Some(name.to_vec()), files.library(name), Vec::new());
+        }
+        let mut searched = Vec::new();
+        let mut unusable = None;
+        for place in self.places(nodes, parent) {
+            let candidate = match place.as_slice() {
+                CACHE => self.cached(name),
+                directory => Some([directory, b"/", name].concat()),
+            };
+            searched.push(place);
+            let Some(candidate) = candidate else { continue };
+            match files.library(&candidate) {
+                Err(failure) if failure.kind == Kind::NotFound => {}
+                // glibc goes on behind a library for another machine; musl takes it.
+                Err(failure) if failure.kind == Kind::WrongArch && self.libc == Libc::Glibc => {
+                    unusable = unusable.or(Some((candidate, failure)));
+                }
+                result => return (Some(candidate), result, searched),
+            }
+        }
+        match unusable {
+            Some((path, failure)) => (Some(path), Err(failure), searched),
+            None => {
+                let failure =
+                    Failure::new(Kind::NotFound, crate::report::Phase::Check, "not found");
+                (None, Err(failure), searched)
+            }
+        }
+    }
+
+    /// The directories to search for what `nodes[parent]` needs, and the cache in its place.
+    fn places(&self, nodes: &[Node], parent: usize) -> Vec<Vec<u8>> {
+        let mut places = Vec::new();
+        let runpath = |node: &Node| node.library.as_ref().ok().and_then(|it| it.runpath.clone());
+        let rpath = |node: &Node| node.library.as_ref().ok().and_then(|it| it.rpath.clone());
+        let own = nodes.get(parent);
+        let own_runpath = own.and_then(runpath);
+        let ancestors =
+            || core::iter::successors(own, |node| node.parent.and_then(|index| nodes.get(index)));
+        match self.libc {
+            Libc::Glibc => {
+                if own_runpath.is_none() {
+                    for node in ancestors().filter(|node| runpath(node).is_none()) {
+                        self.expand(&mut places, node, rpath(node));
+                    }
+                }
+                places.extend(self.library_path.iter().cloned());
+                if let Some(node) = own {
+                    self.expand(&mut places, node, own_runpath);
+                }
+                places.push(CACHE.to_vec());
+            }
+            Libc::Musl => {
+                places.extend(self.library_path.iter().cloned());
+                for node in ancestors() {
+                    self.expand(&mut places, node, runpath(node).or_else(|| rpath(node)));
+                }
+            }
+        }
+        places.extend(self.standard.iter().cloned());
+        places
+    }
+
+    /// Adds the entries of a list of directories, `$ORIGIN` being that of `node`.
+    fn expand(&self, places: &mut Vec<Vec<u8>>, node: &Node, list: Option<Vec<u8>>) {
+        let path = node.path.as_deref().unwrap_or_default();
+        let slash = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+        let origin = if slash == 0 { self.directory.as_slice() } else { &path[..slash] };
+        for entry in list.iter().flat_map(|list| list.split(|byte| *byte == b':')) {
+            let entry = replace(entry, b"${ORIGIN}", origin);
+            let entry = replace(&entry, b"$ORIGIN", origin);
+            if !entry.is_empty() {
+                places.push(entry);
+            }
+        }
+    }
+
+    /// The path that glibc's cache has for `name` (format: `struct cache_file_new` in dl-cache.h).
+    fn cached(&self, name: &[u8]) -> Option<Vec<u8>> {
+        const MAGIC: &str = "glibc-ld.so.cache1.1";
+        let file = self.cache.as_deref()?;
+        let table = file.get(crate::cause::find(file, MAGIC)?..)?;
+        let word = |at: usize| -> Option<usize> {
+            Some(u32::from_le_bytes(table.get(at..at + 4)?.try_into().ok()?) as usize)
+        };
+        let string = |at: usize| table.get(at..)?.split(|byte| *byte == 0).next();
+        (0..word(20)?.min(100_000)).find_map(|index| {
+            let entry = 48 + index * 24;
+            let same = string(word(entry + 4)?)? == name;
+            // The flags of an entry tell the machine; those of 64-bit ones begin at 0x0300.
+            (same && word(entry)? >= 0x300).then_some(string(word(entry + 8)?)?.to_vec())
+        })
+    }
+}
+
+fn absolute(files: &impl Files, path: &[u8]) -> Vec<u8> {
+    match path.starts_with(b"/") {
+        true => path.to_vec(),
+        false => [&files.directory(), b"/".as_slice(), path].concat(),
+    }
+}
+
+fn replace(text: &[u8], token: &[u8], value: &[u8]) -> Vec<u8> {
+    match text.windows(token.len()).position(|window| window == token) {
+        Some(start) => [&text[..start], value, &text[start + token.len()..]].concat(),
+        None => text.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Phase;
+    use std::collections::BTreeMap;
+
+    struct Fake(BTreeMap<&'static str, Library>);
+
+    impl Files for Fake {
+        fn library(&self, path: &[u8]) -> Result<Library, Failure> {
+            let path = std::str::from_utf8(path).expect("text");
+            let absent = || Failure::new(Kind::NotFound, Phase::Check, "no");
+            self.0.get(path).cloned().ok_or_else(absent)
+        }
+        fn contents(&self, _: &[u8]) -> Option<Vec<u8>> {
+            None
+        }
+        fn directory(&self) -> Vec<u8> {
+            b"/here".to_vec()
+        }
+    }
+
+    fn needing(needed: &[&str], runpath: Option<&str>) -> Library {
+        Library {
+            needed: needed.iter().map(|name| name.as_bytes().to_vec()).collect(),
+            runpath: runpath.map(|path| path.as_bytes().to_vec()),
+            ..Library::default()
+        }
+    }
+
+    #[test]
+    fn the_chain_and_the_places_of_a_missing_library_are_told() {
+        let files = Fake(BTreeMap::from([
+            ("/x/a.so", needing(&["b.so"], Some("$ORIGIN/deps"))),
+            ("/x/deps/b.so", needing(&["c.so", "b.so"], Some("${ORIGIN}"))),
+        ]));
+        let nodes = walk(&files, b"/x/a.so", Some(b"/l"));
+        assert_eq!(nodes.len(), 3, "{nodes:?}");
+        assert_eq!(nodes[2].name, b"c.so");
+        assert!(nodes[2].path.is_none());
+        assert_eq!(chain(&nodes, 1), [b"/x/a.so".to_vec(), b"/x/deps/b.so".to_vec()]);
+        assert_eq!(nodes[2].searched[..3], [b"/l".to_vec(), b"/x/deps".to_vec(), CACHE.to_vec()]);
+    }
+
+    #[test]
+    fn circles_end() {
+        let files = Fake(BTreeMap::from([
+            ("/x/a.so", needing(&["b.so"], Some("/x"))),
+            ("/x/b.so", needing(&["a.so", "b.so"], Some("/x"))),
+        ]));
+        assert!(walk(&files, b"/x/a.so", None).len() < 5);
+    }
+}

@@ -1,0 +1,529 @@
+//! Child processes on Linux: one forked per library, from a parent that has loaded nothing.
+//!
+//! Old kernels are served (3.10): what came later is called directly, and ENOSYS or EPERM read as
+//! "absent".
+
+use super::posix::{Errno, File, exit_now, write_all};
+use super::sandbox::Restrictions;
+use super::{Ending, Sandbox};
+use crate::elf::Source;
+use crate::record::Record;
+use crate::schedule::Millis;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+
+/// Kept of what a child writes, in bytes.
+const TAIL: usize = 400;
+/// More than a library may take while it is loaded, in bytes.
+const MOST_MEMORY: u64 = 2 << 30;
+/// More processes or threads than a library may start while it is loaded.
+const MOST_TASKS: u64 = 256;
+
+/// Milliseconds on a clock that never goes back.
+pub fn now() -> Millis {
+    let mut time = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: `time` has room for what is written, which is always done for this clock.
+    let time = unsafe {
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr());
+        time.assume_init()
+    };
+    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+}
+
+/// What `--version --verbose` says about this system.
+pub fn abilities() -> String {
+    // SAFETY: has no preconditions.
+    let sandbox = Restrictions::prepare(unsafe { libc::getpid() });
+    let landlock = match sandbox.landlock_version() {
+        0 => String::from("no Landlock"),
+        version => format!("Landlock {version}"),
+    };
+    format!("{landlock}, {}", if sandbox.filters() { "seccomp" } else { "no seccomp" })
+}
+
+/// A child, from fork to wait.
+#[derive(Debug)]
+pub struct Child {
+    pid: i32,
+    record: Shared,
+    output: Option<File>,
+    tail: Vec<u8>,
+    watched: bool,
+}
+
+impl Child {
+    /// What the child reported so far.
+    pub fn record(&self) -> &Record {
+        self.record.get()
+    }
+
+    /// The end of what the child wrote to its standard streams.
+    pub fn tail(&self) -> &[u8] {
+        &self.tail
+    }
+
+    /// Kills the child and its process group.
+    pub fn kill(&self) {
+        // SAFETY: the child has not been waited for, so that the number is still its own. The group
+        // is that of its session; it is named only once the child made it.
+        unsafe {
+            libc::kill(self.pid, libc::SIGKILL);
+            libc::kill(-self.pid, libc::SIGKILL);
+        }
+    }
+
+    /// Leaves the processor to others.
+    pub fn yield_processor(&self) {
+        // SAFETY: as for `kill`.
+        unsafe { libc::setpriority(libc::PRIO_PROCESS as _, self.pid as u32, 19) };
+        // Where sessions are scheduled as groups, the niceness that counts is the group's.
+        put(&format!("/proc/{}/autogroup", self.pid), b"19");
+    }
+
+    /// Whether the child has been stopped by a signal.
+    pub fn is_stopped(&self) -> bool {
+        wait_id(self.pid, libc::WSTOPPED).is_some()
+    }
+
+    /// How the child ended, if it did. Its group is gone then too.
+    pub fn ended(&mut self) -> Option<Ending> {
+        let ending = wait_id(self.pid, libc::WEXITED | libc::WNOWAIT)?;
+        self.kill();
+        wait_id(self.pid, libc::WEXITED);
+        self.drain();
+        Some(ending)
+    }
+
+    /// Reads what the child wrote, as much as is there but not for ever.
+    fn drain(&mut self) {
+        let Some(output) = &self.output else { return };
+        let mut chunk = [MaybeUninit::<u8>::uninit(); 16384];
+        for _ in 0..16 {
+            // SAFETY: the pointer and the length are those of one array, of which the first `count`
+            // bytes are initialised then.
+            let count = unsafe { libc::read(output.fd(), chunk.as_mut_ptr().cast(), chunk.len()) };
+            let Ok(count) = usize::try_from(count) else { return };
+            if count == 0 {
+                self.output = None;
+                return;
+            }
+            // SAFETY: as above.
+            self.tail.extend(chunk[..count].iter().map(|byte| unsafe { byte.assume_init() }));
+            let surplus = self.tail.len().saturating_sub(TAIL);
+            self.tail.drain(..surplus);
+        }
+    }
+}
+
+/// A record in memory that a child shares.
+#[derive(Debug)]
+struct Shared(NonNull<Record>);
+
+impl Shared {
+    /// A fresh one, all zero.
+    fn new() -> Result<Self, Errno> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        // SAFETY: the kernel chooses the place.
+        let memory = unsafe {
+            libc::mmap(core::ptr::null_mut(), size_of::<Record>(), protection, flags, -1, 0)
+        };
+        match NonNull::new(memory) {
+            Some(record) if memory != libc::MAP_FAILED => Ok(Self(record.cast())),
+            _ => Err(Errno::last()),
+        }
+    }
+
+    fn get(&self) -> &Record {
+        // SAFETY: the mapping lives as long as this value. All zero is a valid record, and all its
+        // parts are atomic.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Keeps it from children that are forked from now on: they could answer for this one.
+    fn keep_from_later_children(&self) {
+        // SAFETY: the mapping is this value's own.
+        unsafe { libc::madvise(self.0.as_ptr().cast(), size_of::<Record>(), libc::MADV_DONTFORK) };
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's own, and no reference outlives the value.
+        unsafe { libc::munmap(self.0.as_ptr().cast(), size_of::<Record>()) };
+    }
+}
+
+/// How child `pid` ended or stopped, as `options` ask, without blocking.
+fn wait_id(pid: i32, options: i32) -> Option<Ending> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: `info` has room for what is written, and all zero is a valid value; `si_pid` and
+    // `si_status` are what waitid fills in.
+    unsafe {
+        let options = options | libc::WNOHANG;
+        let failed = libc::waitid(libc::P_PID, pid as u32, info.as_mut_ptr(), options) != 0;
+        let info = info.assume_init();
+        if failed || info.si_pid() == 0 {
+            return None;
+        }
+        Some(match info.si_code {
+            libc::CLD_EXITED => Ending::Exited(info.si_status()),
+            _ => Ending::Signaled(info.si_status()),
+        })
+    }
+}
+
+/// The parent: this process, single-threaded, with nothing loaded but its libc.
+#[derive(Debug)]
+pub struct Parent {
+    pid: i32,
+    signals: File,
+    null: File,
+    restrictions: Restrictions,
+    /// `/proc/self/task/TID/children`, where the kernel has it.
+    children: Option<File>,
+    tasks_before: u64,
+}
+
+impl Parent {
+    /// Makes this process fit to be the parent. The error is a line for people.
+    pub fn prepare(sandbox: Sandbox) -> Result<Self, String> {
+        let failed = |what: &str| format!("cannot {what}: {}", Errno::last());
+        close_inherited();
+        // SAFETY: has no preconditions.
+        let pid = unsafe { libc::getpid() };
+        let restrictions = match sandbox {
+            Sandbox::Off => Restrictions::none(),
+            Sandbox::Auto | Sandbox::Strict => Restrictions::prepare(pid),
+        };
+        if sandbox == Sandbox::Strict
+            && !(restrictions.landlock_version() > 0 && restrictions.filters())
+        {
+            return Err(format!("--sandbox strict: this kernel has {}", abilities()));
+        }
+        // SAFETY: these calls set attributes of this process; the set is initialised by the calls
+        // that get it. Orphans of the children shall come to this process (since Linux 3.4), and
+        // what the caller ignored or blocked shall be no matter of the libraries.
+        let signals = unsafe {
+            libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+            for signal in 1..=64 {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+            libc::sigfillset(all.as_mut_ptr());
+            libc::sigprocmask(libc::SIG_SETMASK, all.as_ptr(), core::ptr::null_mut());
+            let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
+            libc::sigemptyset(mask.as_mut_ptr());
+            for signal in [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT] {
+                libc::sigaddset(mask.as_mut_ptr(), signal);
+            }
+            libc::signalfd(-1, mask.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
+        };
+        let signals = match Errno::check(signals) {
+            Ok(fd) => File::owning(fd),
+            Err(_) => return Err(failed("receive signals")),
+        };
+        let null = File::open(b"/dev/null", libc::O_RDWR).map_err(|_| failed("open /dev/null"))?;
+        let list = format!("/proc/self/task/{pid}/children");
+        Ok(Self {
+            pid,
+            signals,
+            null,
+            restrictions,
+            children: File::open(list.as_bytes(), libc::O_RDONLY).ok(),
+            tasks_before: tasks(),
+        })
+    }
+
+    /// What restricts the children, for people.
+    pub fn sandbox(&self) -> String {
+        let landlock = self.restrictions.landlock_version();
+        match (landlock, self.restrictions.filters()) {
+            (0, false) => String::from("none"),
+            (0, true) => String::from("no_new_privs, seccomp"),
+            (version, false) => format!("no_new_privs, Landlock {version}"),
+            (version, true) => format!("no_new_privs, Landlock {version}, seccomp"),
+        }
+    }
+
+    /// Starts a child that runs `work` and reports to its record. The child ends with status 0
+    /// after `work` and never returns from here.
+    ///
+    /// Between fork and `work` stand only the system calls of [`Parent::become_child`].
+    pub fn start(&self, _: usize, work: impl FnOnce(&Record)) -> Result<Child, Errno> {
+        assert_single_threaded();
+        let record = Shared::new()?;
+        let mut ends = [0; 2];
+        // SAFETY: `ends` has room for two descriptors.
+        Errno::check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
+        let [output, input] = ends.map(File::owning);
+        // SAFETY: this process has one thread, so that the child finds every lock of the libc free
+        // and every structure whole, and may do whatever the parent could.
+        match Errno::check(unsafe { libc::fork() })? {
+            0 => {
+                if self.become_child(input.fd()).is_ok() {
+                    work(record.get());
+                    exit_now(0);
+                }
+                // Said where the parent looks for the reasons of a child that died in code of ours.
+                let _ = write_all(input.fd(), b"the child process could not be set up");
+                exit_now(crate::exit::NO_ANSWER)
+            }
+            pid => {
+                record.keep_from_later_children();
+                // SAFETY: the descriptor is open. The flag is that of the parent's end alone.
+                unsafe { libc::fcntl(output.fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+                Ok(Child { pid, record, output: Some(output), tail: Vec::new(), watched: false })
+            }
+        }
+    }
+
+    /// The whole way from fork to the library: own session, death with the parent, default signals,
+    /// no core file, standard streams of its own, no other descriptor, the sandbox.
+    fn become_child(&self, output: i32) -> Result<(), Errno> {
+        // SAFETY: system calls on this process's own attributes, with valid pointers. Descriptors
+        // are closed whose owners are never used or dropped here, since the child ends by _exit.
+        unsafe {
+            libc::setsid();
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+            if libc::getppid() != self.pid {
+                exit_now(crate::exit::NO_ANSWER);
+            }
+            let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
+            Errno::check(libc::dup2(self.null.fd(), libc::STDIN_FILENO))?;
+            Errno::check(libc::dup2(output, libc::STDOUT_FILENO))?;
+            Errno::check(libc::dup2(output, libc::STDERR_FILENO))?;
+            self.restrictions.apply()?;
+            close_from(3);
+            let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+            libc::sigemptyset(none.as_mut_ptr());
+            libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), core::ptr::null_mut());
+        }
+        Ok(())
+    }
+
+    /// Waits until a child ends or writes, a signal asks to stop, or `until` is reached. Returns the
+    /// number of a signal that asked.
+    pub fn wait<'a>(
+        &self,
+        children: impl Iterator<Item = &'a mut Child>,
+        until: Millis,
+    ) -> Option<i32> {
+        let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        let mut children: Vec<&mut Child> = children.collect();
+        let mut entries = vec![entry(self.signals.fd())];
+        entries
+            .extend(children.iter().map(|child| entry(child.output.as_ref().map_or(-1, File::fd))));
+        let time = until.saturating_sub(now()).min(60_000) as i32;
+        // SAFETY: the pointer and the length are those of one vector.
+        unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, time) };
+        for (child, entry) in children.iter_mut().zip(&entries[1..]) {
+            if entry.revents != 0 {
+                child.drain();
+            }
+        }
+        self.asked_to_stop(&children)
+    }
+
+    /// Reads the signals that came. One from a library is nothing to obey.
+    fn asked_to_stop(&self, children: &[&mut Child]) -> Option<i32> {
+        let mut asked = None;
+        loop {
+            let mut info = MaybeUninit::<libc::signalfd_siginfo>::uninit();
+            let size = size_of::<libc::signalfd_siginfo>();
+            // SAFETY: `info` has room for `size` bytes, and is filled in when so many were read.
+            let info = unsafe {
+                let count = libc::read(self.signals.fd(), info.as_mut_ptr().cast(), size);
+                if usize::try_from(count) != Ok(size) {
+                    return asked;
+                }
+                info.assume_init()
+            };
+            // SAFETY: asks for the session of a process that may be gone.
+            let session = unsafe { libc::getsid(info.ssi_pid as i32) };
+            let from_library = children.iter().any(|child| child.pid == session);
+            if info.ssi_signo != libc::SIGCHLD as u32 && !from_library {
+                asked = Some(info.ssi_signo as i32);
+            }
+        }
+    }
+
+    /// Ends this process by `signal`, as if it had never been caught.
+    pub fn die_of(&self, signal: i32) -> ! {
+        // SAFETY: system calls on this process's own signals. `set` is initialised by sigemptyset.
+        unsafe {
+            let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+            libc::sigemptyset(set.as_mut_ptr());
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+            libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), core::ptr::null_mut());
+        }
+        exit_now(128 + signal)
+    }
+
+    /// Looks after a child that has been running for a while. Returns what it does that no library
+    /// has reason to do.
+    pub fn watch(&self, child: &mut Child) -> Option<crate::report::Kind> {
+        if !child.watched {
+            child.watched = true;
+            // When memory runs out, the library shall go first.
+            put(&format!("/proc/{}/oom_score_adj", child.pid), b"1000");
+        }
+        let pages = contents(&format!("/proc/{}/statm", child.pid), 128);
+        let resident: u64 = field(&pages, 1).unwrap_or(0);
+        // SAFETY: has no preconditions.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64;
+        if resident * page > MOST_MEMORY {
+            return Some(crate::report::Kind::OutOfMemory);
+        }
+        let many = tasks() > self.tasks_before + MOST_TASKS && session_size(child.pid) > MOST_TASKS;
+        many.then_some(crate::report::Kind::ForkBomb)
+    }
+
+    /// Kills what children left behind: processes that lost their own parents and so became
+    /// children of this one. Returns whether there were any.
+    pub fn sweep<'a>(&self, running: impl Iterator<Item = &'a Child>) -> bool {
+        let running: Vec<i32> = running.map(|child| child.pid).collect();
+        let mut found = false;
+        for pid in self.child_processes() {
+            if !running.contains(&pid) {
+                found = true;
+                // SAFETY: children that were not waited for keep their numbers.
+                unsafe {
+                    libc::kill(pid, libc::SIGKILL);
+                    libc::kill(-pid, libc::SIGKILL);
+                }
+                wait_id(pid, libc::WEXITED);
+            }
+        }
+        found
+    }
+
+    fn child_processes(&self) -> Vec<i32> {
+        match &self.children {
+            Some(list) => {
+                let mut bytes = vec![0; 65536];
+                let count = list.read_at(0, &mut bytes);
+                let numbers = bytes[..count].split(|byte| *byte == b' ');
+                numbers.filter_map(number).filter_map(|pid| i32::try_from(pid).ok()).collect()
+            }
+            None => processes().filter(|it| it.parent == self.pid).map(|it| it.pid).collect(),
+        }
+    }
+}
+
+/// A panic in case of a second thread: a fork would leave its locks taken for ever.
+fn assert_single_threaded() {
+    let mut status = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the path is NUL-terminated, and `status` is filled in when stat succeeds.
+    let links = unsafe {
+        match libc::stat(c"/proc/self/task".as_ptr(), status.as_mut_ptr()) {
+            0 => status.assume_init().st_nlink,
+            _ => return,
+        }
+    };
+    // The directory's own two, and one per thread.
+    assert!(links == 3, "the parent has more than one thread");
+}
+
+/// Closes what the caller left open, beyond the standard streams: the libraries shall not find it.
+fn close_inherited() {
+    close_from(3);
+}
+
+/// Closes all descriptors from `first` on.
+fn close_from(first: i32) {
+    // SAFETY: callers own every descriptor from `first` on, or nobody does any more.
+    unsafe {
+        if libc::syscall(libc::SYS_close_range, first, i32::MAX, 0) == 0 {
+            return;
+        }
+        // Before Linux 5.9.
+        let most = libc::sysconf(libc::_SC_OPEN_MAX).clamp(256, 65536) as i32;
+        for fd in first..most {
+            libc::close(fd);
+        }
+    }
+}
+
+/// A process, from /proc/PID/stat.
+struct Process {
+    pid: i32,
+    parent: i32,
+    session: i32,
+    threads: u64,
+}
+
+/// All processes that can be seen.
+fn processes() -> impl Iterator<Item = Process> {
+    numbered_entries().into_iter().filter_map(|pid| {
+        let text = contents(&format!("/proc/{pid}/stat"), 1024);
+        // The name, in parentheses, may contain anything.
+        let rest = text.get(text.iter().rposition(|byte| *byte == b')')? + 2..)?;
+        let signed = |index| field(rest, index).and_then(|value| i32::try_from(value).ok());
+        let (parent, session) = (signed(1)?, signed(3)?);
+        Some(Process { pid, parent, session, threads: field(rest, 17)? })
+    })
+}
+
+/// The names in /proc that are numbers.
+fn numbered_entries() -> Vec<i32> {
+    let mut numbers = Vec::new();
+    // SAFETY: the directory is open until closedir; each entry is used before the next is read, and
+    // its name is NUL-terminated.
+    unsafe {
+        let directory = libc::opendir(c"/proc".as_ptr());
+        if directory.is_null() {
+            return numbers;
+        }
+        while let Some(entry) = NonNull::new(libc::readdir(directory)) {
+            let name = core::ffi::CStr::from_ptr((*entry.as_ptr()).d_name.as_ptr());
+            numbers.extend(number(name.to_bytes()).and_then(|pid| i32::try_from(pid).ok()));
+        }
+        libc::closedir(directory);
+    }
+    numbers
+}
+
+/// The number of threads of all processes in `session`, of those that descend from its leader too.
+fn session_size(session: i32) -> u64 {
+    processes()
+        .filter(|process| process.session == session || process.parent == session)
+        .map(|process| process.threads)
+        .sum()
+}
+
+/// The number of threads on the whole system, from /proc/loadavg.
+fn tasks() -> u64 {
+    let text = contents("/proc/loadavg", 128);
+    let counts = text.split(|byte| *byte == b' ').nth(3).unwrap_or_default();
+    counts.split(|byte| *byte == b'/').nth(1).and_then(number).unwrap_or(0)
+}
+
+/// The `index`th number in `text`, whose fields are separated by single spaces.
+fn field(text: &[u8], index: usize) -> Option<u64> {
+    text.split(|byte| *byte == b' ').nth(index).and_then(number)
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    core::str::from_utf8(digits).ok()?.trim_end().parse().ok()
+}
+
+fn contents(path: &str, most: usize) -> Vec<u8> {
+    let mut bytes = vec![0; most];
+    let file = File::open(path.as_bytes(), libc::O_RDONLY);
+    let count = file.and_then(|file| file.read(&mut bytes)).unwrap_or(0);
+    bytes.truncate(count);
+    bytes
+}
+
+fn put(path: &str, bytes: &[u8]) {
+    if let Ok(file) = File::open(path.as_bytes(), libc::O_WRONLY) {
+        let _ = write_all(file.fd(), bytes);
+    }
+}
