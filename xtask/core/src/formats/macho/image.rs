@@ -253,7 +253,7 @@ impl Image {
 
     /// The platform and the oldest release of it. A library for both macOS and Mac Catalyst has
     /// two LC_BUILD_VERSION: macOS counts.
-    pub(super) fn platform(&self) -> (Option<String>, Option<Version>) {
+    pub(crate) fn platform(&self) -> (Option<String>, Option<Version>) {
         let mac = self.builds.iter().find(|(platform, _)| *platform == macho::PLATFORM_MACOS);
         match mac.or(self.builds.first()).or(self.version_min.as_ref()) {
             Some((platform, minos)) => (Some(arch::platform(*platform)), Some(version(*minos))),

@@ -19,7 +19,8 @@ pub(crate) mod hash;
 pub(crate) mod image;
 mod signature;
 
-pub(crate) use fat::{Container, Part, parts};
+pub(crate) use arch::Cpu;
+pub(crate) use fat::{Layout, Part, parts};
 pub(crate) use image::Image;
 pub use signature::{Flaw, FlawKind, Signature};
 
@@ -84,7 +85,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn of(filetype: macho::FileType) -> Self {
+    pub(crate) fn of(filetype: macho::FileType) -> Self {
         match filetype {
             macho::MH_EXECUTE => Self::Executable,
             macho::MH_DYLIB => Self::Dylib,
