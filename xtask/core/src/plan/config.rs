@@ -71,6 +71,10 @@ pub struct Target {
     pub glibc_floor: Option<Version>,
     /// Deployment target of macOS. `Some` for every `-apple-darwin` target.
     pub macos_min: Option<Version>,
+    /// Image to build in. `Some` exactly for [`Builder::Container`].
+    pub image: Option<String>,
+    /// Images the assets must run in.
+    pub userlands: Vec<String>,
 }
 
 /// The language of a package.
@@ -92,6 +96,32 @@ impl Kind {
     }
 }
 
+/// How an asset is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Archive {
+    /// gzip-compressed tar.
+    TarGz,
+    /// xz-compressed tar.
+    TarXz,
+    /// Deflated zip.
+    Zip,
+}
+
+impl Archive {
+    /// As written in the file, and the extension of the asset's name.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::TarGz => "tar.gz",
+            Self::TarXz => "tar.xz",
+            Self::Zip => "zip",
+        }
+    }
+
+    fn find(name: &str) -> Option<Self> {
+        [Self::TarGz, Self::TarXz, Self::Zip].into_iter().find(|a| a.extension() == name)
+    }
+}
+
 /// `[[package]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
@@ -105,6 +135,18 @@ pub struct Package {
     pub binary: String,
     /// Cargo profile.
     pub profile: String,
+    /// Whether it is linked statically with musl.
+    pub crt_static: bool,
+    /// Templates of flags for Go's linker.
+    pub ldflags: Vec<String>,
+    /// Packages whose digest goes into this one.
+    pub pins: Vec<String>,
+    /// How it is packed; `None`: not at all.
+    pub archive: Option<Archive>,
+    /// Files packed beside the program, relative to the file.
+    pub include: Vec<String>,
+    /// Whether each asset gets a `.sha256` file.
+    pub sha256: bool,
     /// Template of the asset's name.
     pub asset: String,
     /// Platforms it is released for, in the order of the targets.
@@ -142,14 +184,21 @@ pub struct LinkPolicy {
 }
 
 impl Package {
-    /// The package's asset for a target, `.exe` included.
+    /// The package's asset for a target: an archive, or the program itself with its `.exe`.
     pub fn asset_name(&self, target: &Target, version: &str) -> String {
-        let name = self
-            .asset
+        let name = self.asset_stem(target, version);
+        match self.archive {
+            Some(archive) => format!("{name}.{}", archive.extension()),
+            None => name + target.triple.exe_suffix(),
+        }
+    }
+
+    /// The asset's name without its extension: the top folder of an archive.
+    pub fn asset_stem(&self, target: &Target, version: &str) -> String {
+        self.asset
             .replace("{package}", &self.name)
             .replace("{platform}", &target.platform)
-            .replace("{version}", version);
-        name + target.triple.exe_suffix()
+            .replace("{version}", version)
     }
 
     /// The whole of what `--version` must print.
@@ -174,6 +223,7 @@ impl Config {
         let packages: Vec<_> =
             raw.packages.iter().map(|row| package(row, &platforms, &mut problems)).collect();
         unique("package", raw.packages.iter().map(|row| row.text("name")), &mut problems);
+        pins(&raw.packages, &packages, &mut problems);
         let config = Self { release, targets, packages };
         config.unique_assets(&raw.packages, &mut problems);
         if problems.0.is_empty() {
@@ -319,6 +369,15 @@ fn target(row: &Row, problems: &mut Problems) -> Option<Target> {
         }
         _ => {}
     }
+    let image = image(builder, row, problems);
+    for at in row.list("userlands") {
+        if triple.os == Os::Linux {
+            by_digest(at, "`userlands`", problems);
+        } else {
+            let message = format!("`userlands` on `{}`", triple.name);
+            problems.add(at.line, message, "containers run Linux programs only: remove it");
+        }
+    }
     let glibc_floor = glibc_floor(triple, floor, row.line, problems);
     if triple.os == Os::Darwin {
         match &macos_min {
@@ -350,7 +409,44 @@ fn target(row: &Row, problems: &mut Problems) -> Option<Target> {
         runner: row.text("runner").text,
         glibc_floor,
         macos_min: macos_min.and_then(|at| two_fields(&at.text)),
+        image,
+        userlands: texts(row.list("userlands")),
     })
+}
+
+fn image(builder: Builder, row: &Row, problems: &mut Problems) -> Option<String> {
+    match (builder, row.optional("image")) {
+        (Builder::Container, Some(at)) => {
+            by_digest(&at, "`image`", problems);
+            Some(at.text)
+        }
+        (Builder::Container, None) => {
+            let message = "`builder = \"container\"` without `image`";
+            problems.add(row.line, message, "add the image to build in, as `name:tag@sha256:…`");
+            None
+        }
+        (_, Some(at)) => {
+            let cure = "remove it, or build with `container`";
+            problems.add(at.line, "only `container` builds in an `image`", cure);
+            None
+        }
+        (_, None) => None,
+    }
+}
+
+/// A tag can be moved to other bytes; a digest cannot.
+fn by_digest(at: &At, what: &str, problems: &mut Problems) {
+    let hex = |digest: &str| {
+        digest.len() == 64 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let named = at
+        .text
+        .split_once("@sha256:")
+        .is_some_and(|(name, digest)| !name.is_empty() && hex(digest));
+    if !named {
+        let message = format!("{what} holds `{}`, which names no digest", at.text);
+        problems.add(at.line, message, "write `name:tag@sha256:` and 64 hexadecimal digits");
+    }
 }
 
 fn glibc_floor(
@@ -414,6 +510,77 @@ pub fn check_floor(triple: &Triple, text: &str) -> Result<Version, (String, Stri
     }
 }
 
+/// A pin names a package that is built before, for every platform of the one that pins it.
+fn pins(rows: &[Row], packages: &[Package], problems: &mut Problems) {
+    for (row, package) in rows.iter().zip(packages) {
+        for at in row.list("pins") {
+            let Some(pinned) =
+                packages.iter().find(|p| p.name == at.text && p.name != package.name)
+            else {
+                let names: Vec<_> = packages
+                    .iter()
+                    .map(|p| p.name.as_str())
+                    .filter(|n| *n != package.name)
+                    .collect();
+                let message = format!("`pins` names `{}`, which is no other package", at.text);
+                problems.add(at.line, message, suggest(&at.text, &names));
+                continue;
+            };
+            if !pinned.pins.is_empty() {
+                let message = format!("`pins` names `{}`, which pins others itself", at.text);
+                problems.add(at.line, message, "pin packages that pin nothing");
+            }
+            if let Some(platform) = package.targets.iter().find(|t| !pinned.targets.contains(t)) {
+                let message = format!(
+                    "`{}` is not built for `{platform}`, so it cannot be pinned there",
+                    at.text
+                );
+                problems.add(at.line, message, "add the platform to its `targets`");
+            }
+        }
+    }
+}
+
+/// Keys that only one kind of package has.
+fn only_for(kind: Kind, row: &Row, problems: &mut Problems) {
+    let lists: &[&str] = if kind == Kind::Go { &[] } else { &["ldflags", "pins"] };
+    for at in lists.iter().filter_map(|name| row.list(name).first()) {
+        problems.add(
+            at.line,
+            "`ldflags` and `pins` on a package of kind `rust`",
+            "only Go packages have them: remove them",
+        );
+    }
+}
+
+fn ldflags(row: &Row, problems: &mut Problems) -> Vec<String> {
+    let pins: Vec<_> = row.list("pins").iter().map(|at| format!("sha256:{}", at.text)).collect();
+    let known: Vec<_> =
+        ["version", "commit"].into_iter().chain(pins.iter().map(String::as_str)).collect();
+    for at in row.list("ldflags") {
+        template(at, &known, false, problems);
+        if at.text.contains(['\'', '"', '\\']) {
+            let message = format!("`{}` holds a quote or a backslash", at.text);
+            problems.add(at.line, message, "write the flag plainly");
+        }
+    }
+    texts(row.list("ldflags"))
+}
+
+fn include(row: &Row, problems: &mut Problems) -> Vec<String> {
+    let listed = row.list("include");
+    if let Some(at) = listed.first().filter(|_| row.text("archive").text == "none") {
+        problems.add(at.line, "`include` without an archive", "set `archive`, or remove it");
+    }
+    let name = |at: &At| at.text.rsplit('/').next().unwrap_or_default().to_owned();
+    unique(
+        "file packed as",
+        listed.iter().map(|at| At { text: name(at), line: at.line }),
+        problems,
+    );
+    texts(listed)
+}
+
 fn package(row: &Row, platforms: &[String], problems: &mut Problems) -> Package {
     let name = row.text("name");
     plain_name(&name, "`name`", problems);
@@ -438,7 +605,14 @@ fn package(row: &Row, platforms: &[String], problems: &mut Problems) -> Package 
             Smoke { version: version.text, help: row.bool("help"), dlopen: row.bool("dlopen") }
         },
     );
+    only_for(kind, row, problems);
     Package {
+        crt_static: row.text("crt").text == "static",
+        ldflags: ldflags(row, problems),
+        pins: texts(row.list("pins")),
+        archive: Archive::find(&row.text("archive").text),
+        include: include(row, problems),
+        sha256: row.bool("sha256"),
         targets: package_targets(row, platforms, problems),
         policy: row.row("policy").map_or_else(LinkPolicy::open, |row| policy(row, problems)),
         system_packages: system_packages(row, platforms, problems),

@@ -12,7 +12,9 @@ use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
-pub use config::{Builder, Config, Kind, LinkPolicy, Package, Release, Smoke, Target, check_floor};
+pub use config::{
+    Archive, Builder, Config, Kind, LinkPolicy, Package, Release, Smoke, Target, check_floor,
+};
 pub use invocation::{Invocation, quote};
 pub use policy::policy;
 pub use schema::{Problem, reference};
@@ -149,6 +151,8 @@ fn target_json(target: &Target) -> Value {
         "libc": target.triple.libc.name(),
         "glibc_floor": target.glibc_floor.map(|floor| alloc::format!("{floor}")),
         "macos_min": target.macos_min.map(|min| alloc::format!("{min}")),
+        "image": target.image,
+        "userlands": target.userlands,
     })
 }
 
@@ -160,5 +164,7 @@ fn package_json(package: &Package) -> Value {
         "binary": package.binary,
         "profile": match package.kind { Kind::Rust => Some(package.profile.to_owned()), Kind::Go => None },
         "targets": package.targets,
+        "pins": package.pins,
+        "archive": package.archive.map(Archive::extension),
     })
 }

@@ -109,6 +109,20 @@ pub(super) const TARGET: Section = Section {
             Optional,
             "Deployment target, such as `11.0`. Required for `-apple-darwin`, refused elsewhere.",
         ),
+        key(
+            "image",
+            Text,
+            Optional,
+            "The image that `container` builds in, `name:tag@sha256:digest`, with cargo and rustc inside. Required for \
+             `container`, refused elsewhere.",
+        ),
+        key(
+            "userlands",
+            List,
+            Optional,
+            "Images, by digest, of systems that the assets must run on: `cargo xtask smoke --userland` takes these \
+             where none is named. Only for Linux.",
+        ),
     ],
 };
 
@@ -176,6 +190,41 @@ pub(super) const PACKAGE: Section = Section {
         ),
         key("binary", Text, Optional, "Name of the program; the package's name if absent."),
         key("profile", Text, Default("dist"), "Cargo profile. Only for `rust`."),
+        key(
+            "crt",
+            OneOf(&["dynamic", "static"]),
+            Default("dynamic"),
+            "How a `rust` package is linked with musl. A static program cannot load libraries; its interpreter and \
+             NEEDED must then be absent.",
+        ),
+        key(
+            "ldflags",
+            List,
+            Optional,
+            "Only for `go`: flags for its linker, besides `-s -w -buildid=`. Templates: `{version}`, `{commit}`, and \
+             `{sha256:NAME}` for each name in `pins`.",
+        ),
+        key(
+            "pins",
+            List,
+            Optional,
+            "Only for `go`: packages that are built and sealed first for the same platform, and whose digest \
+             `ldflags` may hold.",
+        ),
+        key(
+            "archive",
+            OneOf(&["none", "tar.gz", "tar.xz", "zip"]),
+            Default("none"),
+            "`none`: the asset is the program itself. Otherwise an archive of a folder named like it, with the program \
+             and what `include` lists.",
+        ),
+        key("include", List, Optional, "Files, relative to this one, packed beside the program."),
+        key(
+            "sha256",
+            Bool,
+            Default("false"),
+            "Whether each asset also gets a `.sha256` file of its own.",
+        ),
         key(
             "asset",
             Text,
