@@ -1,5 +1,6 @@
 //! HOW: the only room that starts programs, touches the disk, the network or the clock.
 
+pub(crate) mod archive;
 pub(crate) mod cargo;
 pub(crate) mod files;
 pub(crate) mod git;
