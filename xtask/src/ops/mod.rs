@@ -2,6 +2,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod cargo;
+pub(crate) mod container;
 pub(crate) mod files;
 pub(crate) mod git;
 pub(crate) mod library;
