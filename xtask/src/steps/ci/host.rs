@@ -59,31 +59,34 @@ fn packages() -> anyhow::Result<()> {
         eprintln!("  {} Debian packages are installed", names.len());
         return Ok(());
     }
-    let root = probe::said(&["id", "-u"]).is_some_and(|id| id == "0");
-    if !root {
-        bail!("missing Debian packages, and not root: apt-get install {}", missing.join(" "));
-    }
+    let Some(apt) = apt() else {
+        bail!(
+            "missing Debian packages, and neither root nor sudo: apt-get install {}",
+            missing.join(" ")
+        );
+    };
     eprintln!("  installing {}", missing.join(" "));
-    let apt = || Invocation::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive");
-    let install = apt()
-        .args([
-            "-o",
-            "DPkg::Lock::Timeout=300",
-            "install",
-            "--yes",
-            "--quiet",
-            "--no-install-recommends",
-        ])
-        .args(&missing);
+    let install =
+        apt.clone().args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(&missing);
     // The lists may be old or absent: then the first try fails, and an update mends it.
     if proc::run(&install, Output::Capture)?.success() {
         return Ok(());
     }
-    proc::check(
-        &apt().args(["-o", "DPkg::Lock::Timeout=300", "update", "--quiet"]),
-        Output::Capture,
-    )?;
+    proc::check(&apt.args(["update", "--quiet"]), Output::Capture)?;
     proc::check(&install, Output::Show).map(drop)
+}
+
+/// `apt-get` as root, if we are or may become it without a password.
+fn apt() -> Option<Invocation> {
+    let settings = ["-o", "DPkg::Lock::Timeout=300"];
+    if probe::said(&["id", "-u"])? == "0" {
+        return Some(
+            Invocation::new("apt-get").args(settings).env("DEBIAN_FRONTEND", "noninteractive"),
+        );
+    }
+    probe::said(&["sudo", "--non-interactive", "id", "-u"])?;
+    let sudo = ["--non-interactive", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"];
+    Some(Invocation::new("sudo").args(sudo).args(settings))
 }
 
 /// A folder with the wheels of a requirements file, made once per content of the file.

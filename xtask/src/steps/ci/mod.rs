@@ -178,7 +178,11 @@ impl Ci {
     fn test(&self, args: &[String]) -> anyhow::Result<()> {
         // nextest runs the tests of all binaries in parallel; cargo's own runner is what everybody has.
         let nextest = proc::find("cargo-nextest").is_some();
-        let runner: &[&str] = if nextest { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--no-fail-fast"] };
+        let runner: &[&str] = if nextest {
+            &["nextest", "run", "--no-fail-fast"]
+        } else {
+            &["test", "--no-fail-fast"]
+        };
         let run = self.invocation("cargo")?.args(runner.iter().copied());
         self.run(run.args(["--workspace", "--locked"]).args(args))
     }
