@@ -4,10 +4,11 @@
 //! stamp of every file's metadata. On use the stamp is compared; when it differs, every file is hashed
 //! against the wheel's RECORD, whose own hash is pinned here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, anyhow, bail};
 use sha2::{Digest as _, Sha256};
@@ -273,8 +274,19 @@ fn stamp_path(home: &Path) -> PathBuf {
     home.with_extension("stamp")
 }
 
-/// The cached copy is what the wheel held: cheaply when nothing was touched, else by every byte.
+/// The cached copy is what the wheel held: cheaply when nothing was touched, else by every byte. Once
+/// per run.
 fn verify(home: &Path, wheel: &Wheel) -> anyhow::Result<()> {
+    static VERIFIED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut verified = VERIFIED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !verified.contains(home) {
+        verify_now(home, wheel)?;
+        verified.insert(home.to_owned());
+    }
+    Ok(())
+}
+
+fn verify_now(home: &Path, wheel: &Wheel) -> anyhow::Result<()> {
     let now = stamp(home)?;
     if fs::read_to_string(stamp_path(home)).is_ok_and(|before| before == now) {
         return Ok(());
