@@ -6,6 +6,8 @@ use anyhow::{Context, anyhow};
 use serde_json::Value;
 use xtask_core::plan::{Invocation, Libc, Package, Target};
 
+use super::container::{Mount, Toolchain};
+use super::files;
 use super::git::Head;
 use super::proc::{self, Output};
 use super::tools::{self, text};
@@ -113,13 +115,13 @@ impl Build<'_> {
     ///
     /// Flags for rustc are given as `--config target.TRIPLE.rustflags`, which cargo joins with those of
     /// the workspace's own configuration; RUSTFLAGS would replace them.
-    fn common(&self, run: Invocation, triple: &str) -> anyhow::Result<Invocation> {
+    fn common(&self, run: Invocation, triple: &str, places: &Places) -> Invocation {
         let mut run = run
             .args(["--locked", "--profile", &self.package.profile, "--target", triple])
             .args(["--package", &self.package.name, "--bin", &self.package.binary])
-            .args(["--target-dir", &text(&self.target_dir())?])
-            .args(["--config", &self.rustflags()?])
-            .cwd(text(self.folder)?);
+            .args(["--target-dir", &places.target_dir])
+            .args(["--config", &self.rustflags(places)])
+            .cwd(places.folder.as_str());
         if let Some(head) = self.head {
             run = run.env("SOURCE_DATE_EPOCH", head.time.to_string());
         }
@@ -129,31 +131,117 @@ impl Build<'_> {
         if let Some(min) = self.target.macos_min {
             run = run.env("MACOSX_DEPLOYMENT_TARGET", min.to_string());
         }
-        Ok(run)
+        run
     }
 
-    /// No path of this machine stays in the program. rustc applies the last prefix that matches.
-    fn rustflags(&self) -> anyhow::Result<String> {
+    /// The package's folder and target folder on this machine. No path of it stays in the program.
+    fn here(&self) -> anyhow::Result<Places> {
+        // rustc applies the last prefix that matches.
         let mut flags = Vec::new();
+        let mut hide = |path: &Path, shown: &str| -> anyhow::Result<()> {
+            flags.extend(["--remap-path-prefix".to_owned(), format!("{}={shown}", text(path)?)]);
+            Ok(())
+        };
         if let Some(home) = home() {
-            flags.push(("--remap-path-prefix", format!("{}=/user", text(&home)?)));
+            hide(&home, "/user")?;
         }
         if let Some(cargo) = cargo_home() {
-            flags.push(("--remap-path-prefix", format!("{}=/cargo", text(&cargo)?)));
+            hide(&cargo, "/cargo")?;
         }
-        flags.push(("--remap-path-prefix", format!("{}=/src", text(&self.krate.workspace_root)?)));
-        flags.push(("--remap-path-prefix", format!("{}=/target", text(&self.target_dir())?)));
-        if self.target.triple.libc == Libc::Msvc {
-            flags.push(("-C", "target-feature=+crt-static".to_owned()));
+        hide(&self.krate.workspace_root, "/src")?;
+        hide(&self.target_dir(), "/target")?;
+        Ok(Places { folder: text(self.folder)?, target_dir: text(&self.target_dir())?, flags })
+    }
+
+    fn rustflags(&self, places: &Places) -> String {
+        let mut flags = places.flags.clone();
+        let triple = self.target.triple;
+        match (triple.libc, self.package.is_static(self.target)) {
+            (Libc::Msvc, _) | (Libc::Musl, true) => {
+                flags.extend(["-C".to_owned(), "target-feature=+crt-static".to_owned()]);
+            }
+            // Without it, a musl program is static and its dlopen a stub that always fails.
+            (Libc::Musl, false) => {
+                flags.extend(["-C".to_owned(), "target-feature=-crt-static".to_owned()]);
+            }
+            _ => {}
         }
-        let quoted = flags.iter().flat_map(|(flag, value)| [toml_string(flag), toml_string(value)]);
-        let quoted: Vec<_> = quoted.collect();
-        Ok(format!("target.{}.rustflags=[{}]", self.target.triple.name, quoted.join(",")))
+        let quoted: Vec<_> = flags.iter().map(|flag| toml_string(flag)).collect();
+        format!("target.{}.rustflags=[{}]", triple.name, quoted.join(","))
     }
 
     /// The `native` builder.
     pub(crate) fn native(&self) -> anyhow::Result<Invocation> {
-        self.common(Invocation::new("cargo").arg("build"), self.target.triple.name)
+        let run = Invocation::new("cargo").arg("build");
+        Ok(self.common(run, self.target.triple.name, &self.here()?))
+    }
+
+    /// Fetches, on this machine, the sources that a build without network needs.
+    pub(crate) fn fetch(&self) -> anyhow::Result<Invocation> {
+        let run = Invocation::new("cargo").args(["fetch", "--locked", "--target"]);
+        Ok(run.arg(self.target.triple.name).cwd(text(self.folder)?))
+    }
+
+    /// The `container` builder: the command as it runs inside, and what it is given of this machine.
+    ///
+    /// Sources and fetched dependencies cannot be written to; the target folder and the rest of
+    /// cargo's home are the target's own, and belong to the caller.
+    pub(crate) fn container(&self, inside: &Toolchain) -> anyhow::Result<(Invocation, Vec<Mount>)> {
+        let target_dir = self.target_dir();
+        let own_home = target_dir.join("cargo-home");
+        let mut mounts = vec![
+            Mount::read_only(&self.krate.workspace_root, "/src")?,
+            Mount::writable(&target_dir, "/target")?,
+            Mount::writable(&own_home, "/cargo")?,
+        ];
+        let home = cargo_home().context("no home folder, and CARGO_HOME is not set")?;
+        for part in ["registry", "git"] {
+            // The engine would make a missing mount point itself, as root.
+            files::make_folder(&own_home.join(part))?;
+            if home.join(part).is_dir() {
+                mounts.push(Mount::read_only(&home.join(part), &format!("/cargo/{part}"))?);
+            }
+        }
+        let within = self.folder.strip_prefix(&self.krate.workspace_root).with_context(|| {
+            let root = self.krate.workspace_root.display();
+            format!("`{}` does not lie in its workspace `{root}`", self.folder.display())
+        })?;
+        let places = Places {
+            folder: format!("/src/{}", text(within)?),
+            target_dir: "/target".to_owned(),
+            flags: self.container_flags(inside)?,
+        };
+        let run = Invocation::new("cargo").arg("build");
+        let run = self
+            .common(run, self.target.triple.name, &places)
+            .env("CARGO_HOME", "/cargo")
+            .env("CARGO_NET_OFFLINE", "true")
+            .env("HOME", "/tmp")
+            // The image's own toolchain: rustup would read rust-toolchain.toml and fetch components.
+            .env("RUSTUP_TOOLCHAIN", inside.release.as_str());
+        Ok((run, mounts))
+    }
+
+    /// In a dynamic musl program, std asks for libgcc_s.so.1, which a bare musl system lacks. A linker
+    /// script of that name, found first, gives it the static unwinder that comes with Rust.
+    fn container_flags(&self, inside: &Toolchain) -> anyhow::Result<Vec<String>> {
+        let musl = self.target.triple.libc == Libc::Musl;
+        let mut flags = Vec::new();
+        if musl && !self.package.is_static(self.target) {
+            // By its path: beside it lies a static libc, which must not be found.
+            let unwinder = format!(
+                "{}/lib/rustlib/{}/lib/self-contained/libunwind.a",
+                inside.sysroot, self.target.triple.name
+            );
+            let script = self.target_dir().join("link").join("libgcc_s.so");
+            files::replace(&script, format!("GROUP ( {unwinder} -lgcc )\n").as_bytes())?;
+            flags.extend(["-L", "native=/target/link"].map(str::to_owned));
+        }
+        // On an image whose `cc` is not musl's, plain `cc` would make a glibc program of it.
+        if musl && inside.musl_gcc {
+            flags.extend(["-C", "linker=musl-gcc"].map(str::to_owned));
+        }
+        Ok(flags)
     }
 
     /// The `zig` builder: the floor is part of the target's name. Caches stay beside the tools.
@@ -165,13 +253,20 @@ impl Build<'_> {
         let cache = tools::folder()?.join("cache");
         let run = Invocation::new(text(zigbuild)?).arg("zigbuild");
         Ok(self
-            .common(run, &triple)?
+            .common(run, &triple, &self.here()?)
             .env("CARGO_ZIGBUILD_ZIG_COMMAND", text(zig)?)
             .env("CARGO_ZIGBUILD_ZIG_VERSION", tools::ZIG.version)
             .env("CARGO_ZIGBUILD_CACHE_DIR", text(&cache.join("zigbuild"))?)
             .env("ZIG_GLOBAL_CACHE_DIR", text(&cache.join("zig"))?)
             .env("ZIG_LOCAL_CACHE_DIR", text(&cache.join("zig"))?))
     }
+}
+
+/// The paths that a build sees, and the flags for rustc that follow from them.
+struct Places {
+    folder: String,
+    target_dir: String,
+    flags: Vec<String>,
 }
 
 /// A TOML basic string.

@@ -34,14 +34,27 @@ pub(crate) struct Image {
     pub(crate) arch: String,
 }
 
+/// What builds in an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Toolchain {
+    pub(crate) image: Image,
+    /// First line of `rustc -vV`.
+    pub(crate) rustc: String,
+    /// `1.95.0`.
+    pub(crate) release: String,
+    pub(crate) sysroot: String,
+    /// Whether `musl-gcc` is there, and so `cc` is for another libc.
+    pub(crate) musl_gcc: bool,
+    /// Whether the target's standard library is there.
+    pub(crate) has_std: bool,
+}
+
 /// Bounds of one container. `None`: the machine's.
-#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// Processors that a container may use, such as `1.5`
-    #[arg(long = "container-cpus", value_name = "NUMBER")]
+    /// Processors, such as `1.5`.
     pub(crate) cpus: Option<String>,
-    /// Memory that a container may use, such as `4g`
-    #[arg(long = "container-memory", value_name = "SIZE")]
+    /// Memory, such as `4g`.
     pub(crate) memory: Option<String>,
 }
 
@@ -126,10 +139,7 @@ impl Engine {
                 Err(reason) => reasons.push(format!("\n  {program}: {reason:#}")),
             }
         }
-        Err(anyhow!(
-            "no container engine can be used; install docker or podman, or start it{}",
-            reasons.concat()
-        ))
+        Err(anyhow!("no container engine can be used{}", reasons.concat()))
     }
 
     fn ask(program: &'static str) -> anyhow::Result<Self> {
@@ -165,8 +175,7 @@ impl Engine {
         let outcome = proc::run(&pull, Output::Capture)?;
         if !outcome.success() {
             bail!(
-                "the image `{reference}` is not here and cannot be fetched; mend its name, or make it \
-                 known to {} first{}",
+                "{} does not have the image `{reference}` and cannot fetch it{}",
                 self.program,
                 proc::tail(&outcome)
             );
@@ -191,6 +200,40 @@ impl Engine {
             id: format!("sha256:{id}"),
             arch: arch.to_owned(),
         }))
+    }
+
+    /// Asks an image for its toolchain.
+    ///
+    /// # Errors
+    /// When it holds none.
+    pub(crate) fn toolchain(&self, image: Image, triple: &str) -> anyhow::Result<Toolchain> {
+        const ASK: &str = "rustc -vV && echo sysroot: \"$(rustc --print sysroot)\" && \
+            { command -v musl-gcc >/dev/null && echo musl-gcc: yes; \
+              ls \"$(rustc --print target-libdir --target \"$1\")\" | grep -q '^libstd-' && echo std: yes; true; }";
+        let run = Invocation::new("sh").args(["-c", ASK, "sh", triple]).deadline(ANSWER);
+        // Not from the sources: rustup would obey their rust-toolchain.toml.
+        let sandbox = Sandbox { image: &image.id, ..Sandbox::default() };
+        let outcome = self.run(&run, &sandbox, Output::Capture)?;
+        let said = outcome.text();
+        let field =
+            |name: &str| said.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let (Some(release), Some(sysroot), true) =
+            (field("release:"), field("sysroot:"), outcome.success())
+        else {
+            bail!(
+                "the image `{}` has no rustc to build with{}",
+                image.reference,
+                proc::tail(&outcome)
+            );
+        };
+        Ok(Toolchain {
+            rustc: said.lines().next().unwrap_or_default().to_owned(),
+            release: release.to_owned(),
+            sysroot: sysroot.to_owned(),
+            musl_gcc: field("musl-gcc:").is_some(),
+            has_std: field("std:").is_some(),
+            image,
+        })
     }
 
     /// `run` as a command of the engine. `run.cwd` and `run.env` are the container's.

@@ -46,6 +46,20 @@ pub(crate) fn make_folder(path: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(path).with_context(|| format!("cannot make the folder `{}`", path.display()))
 }
 
+/// User and group of a file or folder; `None` where there is no such thing.
+#[cfg(unix)]
+pub(crate) fn owner(path: &Path) -> anyhow::Result<Option<(u32, u32)>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let meta = fs::metadata(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(Some((meta.uid(), meta.gid())))
+}
+
+/// User and group of a file or folder; `None` where there is no such thing.
+#[cfg(not(unix))]
+pub(crate) fn owner(path: &Path) -> anyhow::Result<Option<(u32, u32)>> {
+    fs::metadata(path).map(|_| None).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
 /// Reads a text file.
 pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))

@@ -1,14 +1,19 @@
 //! `build`: one program for one target, by the target's builder; and what must hold before.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use xtask_core::plan::{Builder, Invocation, Kind, Package, Target};
+use xtask_core::report::BuiltIn;
 
+use super::containers::{ContainerArgs, Containers};
 use super::workspace::Workspace;
 use crate::exit::{Exit, usage};
 use crate::ops::cargo::{self, Build, Crate, Rustc};
+use crate::ops::container::{Engine, Mount, Sandbox, Toolchain};
+use crate::ops::files;
 use crate::ops::git::{self, Head};
 use crate::ops::proc::{self, Output};
 use crate::ops::{probe, tools};
@@ -28,6 +33,8 @@ pub(crate) struct Selection {
     /// A dirty tree and a check that cannot run are failures
     #[arg(long)]
     pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) containers: ContainerArgs,
 }
 
 /// Arguments of `build`.
@@ -66,6 +73,7 @@ pub(crate) struct Jobs<'a> {
     pub(crate) head: Option<Head>,
     /// Set when `--version` overrides the packages' own.
     pub(crate) version: Option<&'a str>,
+    pub(crate) containers: Containers,
 }
 
 /// One program to build.
@@ -92,7 +100,7 @@ impl<'a> Jobs<'a> {
             for package in
                 packages.iter().filter(|package| package.targets.contains(&target.platform))
             {
-                refuse_unbuildable(package, target)?;
+                refuse_unbuildable(package)?;
                 let krate = workspace.krate(package)?;
                 jobs.push(Job { package, target, folder: workspace.folder(package), krate });
             }
@@ -114,20 +122,15 @@ impl<'a> Jobs<'a> {
             }
         }
         let head = git::head(&workspace.root);
-        Ok(Self { jobs, rustc, head, version: selection.version.as_deref() })
+        let containers = Containers::new(&selection.containers);
+        Ok(Self { jobs, rustc, head, version: selection.version.as_deref(), containers })
     }
 }
 
 /// Builders and kinds that are in the plan and not built by this version of the xtask.
-fn refuse_unbuildable(package: &Package, target: &Target) -> anyhow::Result<()> {
+fn refuse_unbuildable(package: &Package) -> anyhow::Result<()> {
     if package.kind == Kind::Go {
         return Err(usage(format!("`{}` is a Go package: not built here", package.name)));
-    }
-    if target.builder == Builder::Container {
-        return Err(usage(format!(
-            "`{}` is built in a container: not built here",
-            target.platform
-        )));
     }
     Ok(())
 }
@@ -150,13 +153,61 @@ impl Job<'_> {
         match self.target.builder {
             Builder::Native => build.native(),
             Builder::Zig => build.zig(&tools::ZIG.provision()?, &tools::ZIGBUILD.provision()?),
-            Builder::Container => Err(usage("a container builds this target: not built here")),
+            Builder::Container => {
+                let (engine, toolchain) = self.engine(jobs)?;
+                let (run, mounts) = build.container(&toolchain)?;
+                Ok(engine.wrap(&run, &self.sandbox(jobs, &toolchain, mounts)?, "xtask-build"))
+            }
         }
+    }
+
+    fn engine<'a>(&self, jobs: &'a Jobs<'_>) -> anyhow::Result<(&'a Engine, Arc<Toolchain>)> {
+        let toolchain = jobs.containers.toolchain(self.target)?;
+        Ok((jobs.containers.engine()?, toolchain))
+    }
+
+    fn sandbox<'a>(
+        &self,
+        jobs: &Jobs<'_>,
+        toolchain: &'a Toolchain,
+        mounts: Vec<Mount>,
+    ) -> anyhow::Result<Sandbox<'a>> {
+        Ok(Sandbox {
+            // The bytes that were asked for their toolchain, whatever the name means by now.
+            image: &toolchain.image.id,
+            mounts,
+            owner: files::owner(&self.krate.target_dir)?,
+            limits: jobs.containers.limits(),
+            guarded: true,
+        })
+    }
+
+    /// Sources are fetched here; the build itself has no network.
+    fn build_in_container(&self, jobs: &Jobs<'_>) -> anyhow::Result<()> {
+        let build = self.cargo(jobs);
+        proc::check(&build.fetch()?, Output::Show).context("cannot fetch the dependencies")?;
+        let (engine, toolchain) = self.engine(jobs)?;
+        let (run, mounts) = build.container(&toolchain)?;
+        let sandbox = self.sandbox(jobs, &toolchain, mounts)?;
+        let outcome = engine.run(&run, &sandbox, Output::Show)?;
+        if !outcome.success() {
+            bail!(
+                "cargo failed in the image `{}`: {}\n  ran: {run}",
+                toolchain.image.reference,
+                outcome.ended()
+            );
+        }
+        Ok(())
     }
 
     /// Builds, and returns where the program is.
     pub(crate) fn build(&self, jobs: &Jobs<'_>) -> anyhow::Result<PathBuf> {
-        proc::check(&self.invocation(jobs)?, Output::Show)?;
+        match self.target.builder {
+            Builder::Container => self.build_in_container(jobs)?,
+            Builder::Native | Builder::Zig => {
+                proc::check(&self.invocation(jobs)?, Output::Show)?;
+            }
+        }
         let output = self.cargo(jobs).output();
         if !output.is_file() {
             bail!("cargo succeeded and made no `{}`", output.display());
@@ -165,13 +216,38 @@ impl Job<'_> {
     }
 
     /// Exact tools of the builder, for the manifest.
-    pub(crate) fn tools(&self) -> Vec<String> {
-        match self.target.builder {
+    pub(crate) fn tools(&self, jobs: &Jobs<'_>) -> anyhow::Result<Vec<String>> {
+        Ok(match self.target.builder {
             Builder::Zig => [&tools::ZIG, &tools::ZIGBUILD]
                 .map(|tool| format!("{} {}", tool.name, tool.version))
                 .into(),
-            Builder::Native | Builder::Container => Vec::new(),
+            Builder::Container => {
+                let engine = jobs.containers.engine()?;
+                vec![format!("{} {}", engine.program, engine.version)]
+            }
+            Builder::Native => Vec::new(),
+        })
+    }
+
+    /// First line of the compiler's version, for the manifest.
+    pub(crate) fn toolchain(&self, jobs: &Jobs<'_>) -> anyhow::Result<String> {
+        Ok(match self.target.builder {
+            Builder::Container => jobs.containers.toolchain(self.target)?.rustc.clone(),
+            Builder::Native | Builder::Zig => jobs.rustc.version.clone(),
+        })
+    }
+
+    /// The image it was built in, for the manifest.
+    pub(crate) fn image(&self, jobs: &Jobs<'_>) -> anyhow::Result<Option<BuiltIn>> {
+        if self.target.builder != Builder::Container {
+            return Ok(None);
         }
+        let toolchain = jobs.containers.toolchain(self.target)?;
+        Ok(Some(BuiltIn {
+            planned: self.target.image.as_deref() == Some(&toolchain.image.reference),
+            reference: toolchain.image.reference.clone(),
+            id: toolchain.image.id.clone(),
+        }))
     }
 }
 
@@ -197,9 +273,17 @@ pub(crate) fn preflight(jobs: &Jobs<'_>, strict: bool, folders: &[&Path]) -> any
             eprintln!("warning: {dirty}: the manifest will say so, and --strict refuses it");
         }
     }
+    let contained = jobs.jobs.iter().any(|job| job.target.builder == Builder::Container);
+    if let Some(image) = jobs.containers.other_image().filter(|_| strict && contained) {
+        lacks.push(Lack {
+            what: format!("`{image}` is not the image of the plan"),
+            cure: "leave --image and XTASK_IMAGE out".to_owned(),
+            gate: true,
+        });
+    }
     let mut lack = |what: String, cure: String| lacks.push(Lack { what, cure, gate: false });
     for job in &jobs.jobs {
-        job_lacks(job, &mut lack);
+        job_lacks(job, jobs, &mut lack);
     }
     for folder in folders {
         if let Err(error) = crate::ops::files::TempFolder::new(folder) {
@@ -234,24 +318,16 @@ fn dirty(head: Option<&Head>) -> Option<String> {
     Some(format!("files differ from the commit: {}{more}", first.trim_start()))
 }
 
-fn job_lacks(job: &Job<'_>, lack: &mut impl FnMut(String, String)) {
-    let triple = job.target.triple.name;
+fn job_lacks(job: &Job<'_>, jobs: &Jobs<'_>, lack: &mut impl FnMut(String, String)) {
     if !job.krate.bins.contains(&job.package.binary) {
         lack(
             format!("Cargo package `{}` has no program `{}`", job.package.name, job.package.binary),
             format!("mend `binary` in xtask.toml: there is {}", job.krate.bins.join(", ")),
         );
     }
-    match cargo::has_std(&job.folder, triple) {
-        Ok(true) => {}
-        Ok(false) => lack(
-            format!("the Rust standard library for {triple} is not installed"),
-            format!(
-                "cd {} && rustup target add {triple}",
-                xtask_core::plan::quote(&job.folder.to_string_lossy())
-            ),
-        ),
-        Err(error) => lack(format!("{error:#}"), "install Rust with rustup".to_owned()),
+    match job.target.builder {
+        Builder::Container => container_lacks(job, jobs, lack),
+        Builder::Native | Builder::Zig => std_lacks(job, lack),
     }
     if job.target.builder == Builder::Native && !cfg!(windows) && proc::find("cc").is_none() {
         lack(
@@ -275,6 +351,53 @@ fn job_lacks(job: &Job<'_>, lack: &mut impl FnMut(String, String)) {
                 wanted.join(", ")
             ),
         }
+    }
+}
+
+fn std_lacks(job: &Job<'_>, lack: &mut impl FnMut(String, String)) {
+    let triple = job.target.triple.name;
+    match cargo::has_std(&job.folder, triple) {
+        Ok(true) => {}
+        Ok(false) => lack(
+            format!("the Rust standard library for {triple} is not installed"),
+            format!(
+                "cd {} && rustup target add {triple}",
+                xtask_core::plan::quote(&job.folder.to_string_lossy())
+            ),
+        ),
+        Err(error) => lack(format!("{error:#}"), "install Rust with rustup".to_owned()),
+    }
+}
+
+fn container_lacks(job: &Job<'_>, jobs: &Jobs<'_>, lack: &mut impl FnMut(String, String)) {
+    let platform = &job.target.platform;
+    if let Err(error) = jobs.containers.engine() {
+        return lack(
+            format!("{error:#}"),
+            "install docker or podman, or start it, or get the right to use it".to_owned(),
+        );
+    }
+    match jobs.containers.toolchain(job.target) {
+        Err(error) => lack(
+            format!("{platform} cannot be built: {error:#}"),
+            format!(
+                "mend `image` of {platform} in xtask.toml, or name an image that is here with --image"
+            ),
+        ),
+        // An image that was asked for may hold another Rust: the manifest says so.
+        Ok(inside) if jobs.containers.other_image().is_none() => {
+            let wanted = jobs.rustc.version.split(' ').nth(1).unwrap_or_default();
+            if inside.release != wanted {
+                lack(
+                    format!(
+                        "the image `{}` of {platform} holds Rust {}, and rust-toolchain.toml says {wanted}",
+                        inside.image.reference, inside.release
+                    ),
+                    format!("pin the image of Rust {wanted}"),
+                );
+            }
+        }
+        Ok(_) => {}
     }
 }
 

@@ -125,7 +125,7 @@ impl Work<'_> {
         let smoke = clock.step("smoke", || subject.smoke(&self.jobs.rustc.host, self.place))?;
         // What ran is what was sealed and judged.
         judged.sealed.unchanged()?;
-        let record = self.record(job, name, &judged, smoke);
+        let record = self.record(job, name, &judged, smoke)?;
         Ok(Ok((judged.sealed, record)))
     }
 
@@ -148,24 +148,25 @@ impl Work<'_> {
         name: &str,
         judged: &Judged,
         smoke: Vec<report::SmokeRow>,
-    ) -> Record {
+    ) -> anyhow::Result<Record> {
         let digest = judged.sealed.digest();
-        Record {
+        Ok(Record {
             name: name.to_owned(),
             package: job.package.name.clone(),
             platform: job.target.platform.clone(),
             triple: job.target.triple.name.to_owned(),
             size: digest.size,
             sha256: digest.sha256.clone(),
-            toolchain: self.jobs.rustc.version.clone(),
+            toolchain: job.toolchain(self.jobs)?,
             builder: job.target.builder.name().to_owned(),
-            tools: job.tools(),
+            tools: job.tools(self.jobs)?,
+            image: job.image(self.jobs)?,
             built_on: self.place.clone(),
             glibc: glibc(judged, job),
             runs_on: runs_on(&judged.binary),
             findings: judged.findings.clone(),
             smoke,
-        }
+        })
     }
 }
 

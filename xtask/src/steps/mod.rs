@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod build;
 pub(crate) mod checksum;
 pub(crate) mod ci;
+mod containers;
 pub(crate) mod dist;
 pub(crate) mod docs;
 pub(crate) mod doctor;

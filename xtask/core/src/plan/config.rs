@@ -201,6 +201,11 @@ impl Package {
             .replace("{version}", version)
     }
 
+    /// Whether its program for the target has no loader and needs no library.
+    pub fn is_static(&self, target: &Target) -> bool {
+        self.policy.is_static || (self.crt_static && target.triple.libc == Libc::Musl)
+    }
+
     /// The whole of what `--version` must print.
     pub fn version_line(&self, version: &str) -> String {
         self.smoke.version.replace("{package}", &self.name).replace("{version}", version)

@@ -15,7 +15,8 @@ pub fn policy(package: &Package, target: &Target, build_paths: &[String]) -> Pol
     let triple = target.triple;
     let libc = triple.libc.name();
     let own = &package.policy;
-    let needed = if own.is_static {
+    let is_static = package.is_static(target);
+    let needed = if is_static {
         Some(Names::Borrowed(&[]))
     } else {
         own.needed.get(libc).map(|list| list.iter().cloned().map(Cow::Owned).collect())
@@ -34,14 +35,14 @@ pub fn policy(package: &Package, target: &Target, build_paths: &[String]) -> Pol
     match triple.os {
         Os::Linux => Policy {
             format: Some(Format::Elf),
-            libc: if own.is_static { None } else { Some(elf_libc(triple.libc)) },
+            libc: if is_static { None } else { Some(elf_libc(triple.libc)) },
             glibc_max: target.glibc_floor,
             interpreter: interpreter(package, target),
-            link: Some(if own.is_static { Link::Static } else { Link::Dynamic }),
+            link: Some(if is_static { Link::Static } else { Link::Dynamic }),
             dlopens: package.smoke.dlopen,
             needed,
             // A static program has nothing to bind lazily.
-            relro: if own.is_static { None } else { Some(elf::Relro::Full) },
+            relro: if is_static { None } else { Some(elf::Relro::Full) },
             ..base
         },
         Os::Darwin => Policy {
@@ -67,7 +68,7 @@ fn elf_libc(libc: Libc) -> elf::Libc {
 }
 
 fn interpreter(package: &Package, target: &Target) -> Option<Interpreter> {
-    if package.policy.is_static {
+    if package.is_static(target) {
         return Some(Interpreter::Absent);
     }
     if package.policy.self_launching.iter().any(|libc| libc == target.triple.libc.name()) {

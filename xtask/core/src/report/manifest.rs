@@ -52,6 +52,8 @@ pub struct Record {
     pub builder: String,
     /// Exact tools of the builder, such as `ziglang 0.17.0`.
     pub tools: Vec<String>,
+    /// The image it was built in; `None` outside containers.
+    pub image: Option<BuiltIn>,
     /// Where it was built.
     pub built_on: Place,
     /// `None` for what is not for glibc.
@@ -62,6 +64,17 @@ pub struct Record {
     pub findings: Vec<Finding>,
     /// What was tried.
     pub smoke: Vec<SmokeRow>,
+}
+
+/// The image that something was built in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// As it was named, such as `rust:1.95.0-alpine3.23@sha256:…`.
+    pub reference: String,
+    /// Digest of the image's configuration.
+    pub id: String,
+    /// Whether it is the plan's. What was built in another is not to be released.
+    pub planned: bool,
 }
 
 /// A machine, as far as a release cares.
@@ -158,7 +171,7 @@ impl Manifest {
             "size": record.size,
             "sha256": record.sha256,
             "toolchain": record.toolchain,
-            "builder": { "kind": record.builder, "tools": record.tools },
+            "builder": { "kind": record.builder, "tools": record.tools, "image": record.image.as_ref().map(image) },
             "built_on": place(&record.built_on),
             "glibc": record.glibc.as_ref().map(|glibc| json!({
                 "promised": text(glibc.promised),
@@ -172,6 +185,10 @@ impl Manifest {
             "not_run": record.not_run(),
         })
     }
+}
+
+fn image(image: &BuiltIn) -> Value {
+    json!({ "reference": image.reference, "id": image.id, "planned": image.planned })
 }
 
 fn place(place: &Place) -> Value {

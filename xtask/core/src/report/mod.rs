@@ -9,7 +9,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-pub use manifest::{Glibc, Manifest, Outcome, Place, Record, SCHEMA, SmokeRow, finding};
+pub use manifest::{BuiltIn, Glibc, Manifest, Outcome, Place, Record, SCHEMA, SmokeRow, finding};
 pub use table::Table;
 
 use crate::audit::Finding;
