@@ -55,3 +55,14 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Docs(args) => steps::docs::run(root, &args),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}

@@ -49,6 +49,11 @@ impl Containers {
         Limits { cpus: args.container_cpus.clone(), memory: args.container_memory.clone() }
     }
 
+    /// The images that were asked for to run assets in.
+    pub(crate) fn userlands(&self) -> &[String] {
+        &self.args.userlands
+    }
+
     /// The image that was asked for instead of the plan's.
     pub(crate) fn other_image(&self) -> Option<&str> {
         self.args.image.as_deref()

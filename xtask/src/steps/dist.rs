@@ -122,7 +122,9 @@ impl Work<'_> {
             target: job.target,
             version: &self.plan.version,
         };
-        let smoke = clock.step("smoke", || subject.smoke(&self.jobs.rustc.host, self.place))?;
+        let smoke = clock.step("smoke", || {
+            subject.smoke(&self.jobs.rustc.host, self.place, &self.jobs.containers)
+        })?;
         // What ran is what was sealed and judged.
         judged.sealed.unchanged()?;
         let record = self.record(job, name, &judged, smoke)?;

@@ -10,5 +10,6 @@ pub(crate) mod dist;
 pub(crate) mod docs;
 pub(crate) mod doctor;
 pub(crate) mod plan;
+mod runner;
 pub(crate) mod smoke;
 mod workspace;

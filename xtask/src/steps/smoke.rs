@@ -2,36 +2,42 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use serde_json::Value;
-use xtask_core::plan::{Invocation, Package, Plan, Target};
+use xtask_core::plan::{Package, Plan, Target};
 use xtask_core::report::{self, Outcome, Place, SmokeRow};
 
+use super::containers::{ContainerArgs, Containers};
+use super::runner::Runner;
 use super::workspace::Workspace;
 use crate::exit::{Exit, usage};
 use crate::ops::files::TempFolder;
-use crate::ops::proc::{self, Output};
+use crate::ops::proc;
 use crate::ops::tools::text;
 use crate::ops::{cargo, library, probe};
-
-/// Longer than any honest asset takes for a version, a help text or three small libraries.
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// Arguments of `smoke`.
 #[derive(Debug, Args)]
 pub(crate) struct SmokeArgs {
     /// The asset, for example `dist/tsuku-dltest-linux-amd64`; its name says package and target
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "named", value_name = "FILE")]
     assets: Vec<PathBuf>,
+    /// The same, as an option
+    #[arg(id = "named", long = "asset", value_name = "FILE")]
+    named: Vec<PathBuf>,
+    /// Smoke-test in each of the plan's `userlands` too
+    #[arg(id = "plan_userlands", long = "userlands")]
+    plan_userlands: bool,
     /// The version it must print [default: the packages' own]
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
     /// A check that cannot run here fails
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    containers: ContainerArgs,
 }
 
 /// `cargo xtask smoke`.
@@ -41,10 +47,14 @@ pub(crate) fn run(root: Option<&Path>, args: &SmokeArgs) -> anyhow::Result<Exit>
     let host = cargo::rustc(&workspace.root)?.host;
     let place = probe::place();
     let mut exit = Exit::Done;
-    for file in &args.assets {
+    for file in args.assets.iter().chain(&args.named) {
         let (package, target) = identify(&plan, file)?;
         let subject = Subject { file, package, target, version: &plan.version };
-        let rows = subject.smoke(&host, &place)?;
+        let mut wanted = args.containers.clone();
+        if args.plan_userlands {
+            wanted.userlands.extend(target.userlands.iter().cloned());
+        }
+        let rows = subject.smoke(&host, &place, &Containers::new(&wanted))?;
         print!("{}\n{}", file.display(), report::smoke(&rows));
         let bad = |row: &SmokeRow| {
             row.outcome == Outcome::Failed || (args.strict && row.outcome == Outcome::NotRun)
@@ -91,24 +101,43 @@ impl Subject<'_> {
     ///
     /// # Errors
     /// When the check itself could not be prepared: no C compiler, no temporary folder.
-    pub(crate) fn smoke(&self, host: &str, place: &Place) -> anyhow::Result<Vec<SmokeRow>> {
-        let here = runs_here(self.target, host);
+    pub(crate) fn smoke(
+        &self,
+        host: &str,
+        place: &Place,
+        containers: &Containers,
+    ) -> anyhow::Result<Vec<SmokeRow>> {
         let mut rows = Vec::new();
-        for check in self.checks() {
-            let (outcome, detail) = match &here {
-                Err(why) => (Outcome::NotRun, why.clone()),
-                Ok(()) => match self.run(check)? {
-                    Ok(detail) => (Outcome::Passed, detail),
-                    Err(detail) => (Outcome::Failed, detail),
-                },
-            };
-            rows.push(SmokeRow {
-                check: check.name().to_owned(),
-                how: (outcome != Outcome::NotRun).then(|| "native".to_owned()),
-                outcome,
-                place: place.clone(),
-                detail,
-            });
+        let row = |check: Check, how: Option<&str>, place: Place, outcome, detail| SmokeRow {
+            check: check.name().to_owned(),
+            how: how.map(str::to_owned),
+            outcome,
+            place,
+            detail,
+        };
+        match Runner::all(self.package, self.target, host, containers)? {
+            Err(why) => {
+                for check in self.checks() {
+                    rows.push(row(check, None, place.clone(), Outcome::NotRun, why.clone()));
+                }
+            }
+            Ok(runners) => {
+                for runner in &runners {
+                    for check in self.checks() {
+                        let (outcome, detail) = match self.run(check, runner)? {
+                            Ok(detail) => (Outcome::Passed, detail),
+                            Err(detail) => (Outcome::Failed, detail),
+                        };
+                        rows.push(row(
+                            check,
+                            Some(runner.how()),
+                            runner.place(place),
+                            outcome,
+                            detail,
+                        ));
+                    }
+                }
+            }
         }
         Ok(rows)
     }
@@ -123,39 +152,29 @@ impl Subject<'_> {
         checks
     }
 
-    fn run(&self, check: Check) -> anyhow::Result<Seen> {
+    fn run(&self, check: Check, runner: &Runner<'_>) -> anyhow::Result<Seen> {
         match check {
-            Check::Version => self.version(),
-            Check::Help => self.help(),
-            Check::Usage => self.usage(),
-            Check::Dlopen => self.dlopen(),
+            Check::Version => self.version(runner),
+            Check::Help => self.help(runner),
+            Check::Usage => self.usage(runner),
+            Check::Dlopen => self.dlopen(runner),
         }
     }
 
     /// Runs the asset in an empty folder with an empty environment.
-    fn start(&self, args: &[&str]) -> anyhow::Result<Result<proc::Outcome, String>> {
+    fn start(
+        &self,
+        runner: &Runner<'_>,
+        args: &[&str],
+        files: &[&Path],
+    ) -> anyhow::Result<Result<proc::Outcome, String>> {
         let folder = TempFolder::new(&std::env::temp_dir())?;
-        let program = std::path::absolute(self.file)?;
-        let mut run = Invocation::new(text(&program)?)
-            .args(args.iter().copied())
-            .cwd(text(folder.path())?)
-            .deadline(LIMIT)
-            .empty_env();
-        // No Windows program starts without it.
-        if let Some(root) = std::env::var_os("SYSTEMROOT") {
-            run = run.env("SYSTEMROOT", root.to_string_lossy());
-        }
-        match proc::run(&run, Output::Capture) {
-            Ok(outcome) if outcome.status.is_some() => Ok(Ok(outcome)),
-            Ok(outcome) => Ok(Err(format!("`{run}` was {}", outcome.ended()))),
-            // A program that the system refuses to start is the check's finding, not our failure.
-            Err(error) => Ok(Err(format!("{error:#}"))),
-        }
+        runner.start(self.file, args, folder.path(), files)
     }
 
-    fn version(&self) -> anyhow::Result<Seen> {
+    fn version(&self, runner: &Runner<'_>) -> anyhow::Result<Seen> {
         let wanted = self.package.version_line(self.version);
-        Ok(self.start(&["--version"])?.and_then(|outcome| {
+        Ok(self.start(runner, &["--version"], &[])?.and_then(|outcome| {
             let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
             expect_code("--version", &outcome, 0)?;
             expect_quiet("--version", &outcome)?;
@@ -168,8 +187,8 @@ impl Subject<'_> {
         }))
     }
 
-    fn help(&self) -> anyhow::Result<Seen> {
-        Ok(self.start(&["--help"])?.and_then(|outcome| {
+    fn help(&self, runner: &Runner<'_>) -> anyhow::Result<Seen> {
+        Ok(self.start(runner, &["--help"], &[])?.and_then(|outcome| {
             expect_code("--help", &outcome, 0)?;
             expect_quiet("--help", &outcome)?;
             match outcome.text().lines().count() {
@@ -179,8 +198,8 @@ impl Subject<'_> {
         }))
     }
 
-    fn usage(&self) -> anyhow::Result<Seen> {
-        Ok(self.start(&[])?.and_then(|outcome| {
+    fn usage(&self, runner: &Runner<'_>) -> anyhow::Result<Seen> {
+        Ok(self.start(runner, &[], &[])?.and_then(|outcome| {
             expect_code("no argument", &outcome, 2)?;
             if !outcome.stdout.is_empty() {
                 return Err(format!("with no argument it prints {:?}", outcome.text()));
@@ -190,7 +209,7 @@ impl Subject<'_> {
     }
 
     /// A library that loads, one that is no library, one that is not there.
-    fn dlopen(&self) -> anyhow::Result<Seen> {
+    fn dlopen(&self, runner: &Runner<'_>) -> anyhow::Result<Seen> {
         let folder = TempFolder::new(&std::env::temp_dir())?;
         let built = library::loadable(self.target)?;
         let path = |name: &str| text(&folder.path().join(name));
@@ -200,8 +219,8 @@ impl Subject<'_> {
             fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
         let head = bytes.get(..bytes.len() / 8).unwrap_or_default();
         fs::write(&broken, head).with_context(|| format!("cannot write `{broken}`"))?;
-        let all = self.start(&[&good, &broken, &missing])?;
-        let one = self.start(&[&good])?;
+        let all = self.start(runner, &[&good, &broken, &missing], &[folder.path()])?;
+        let one = self.start(runner, &[&good], &[folder.path()])?;
         Ok(all.and_then(|all| {
             expect_code("a good, a broken and a missing library", &all, 1)?;
             expect_answers(&all, &[(&*good, true), (&*broken, false), (&*missing, false)])?;
@@ -230,14 +249,6 @@ impl Check {
             Self::Dlopen => "dlopen",
         }
     }
-}
-
-/// Whether the host can run the target's programs by itself, or why not.
-fn runs_here(target: &Target, host: &str) -> Result<(), String> {
-    if target.triple.name == host {
-        return Ok(());
-    }
-    Err(format!("{host} does not run {} programs: run it on {}", target.triple.name, target.runner))
 }
 
 fn expect_code(what: &str, outcome: &proc::Outcome, code: i32) -> Result<(), String> {

@@ -53,7 +53,7 @@ case $name in
     for applet in sh ls cat id sleep touch env true false; do ln -s busybox "$work/root/bin/$applet"; done
     pack
     ;;
-  bullseye | bookworm | trixie) debian "$name" --variant=extract --include=libc6 ;;
+  bullseye | bookworm | trixie) debian "$name" --variant=extract --include=base-files,libc6 ;;
   *)
     echo "image.sh: no image named $name" >&2
     exit 2

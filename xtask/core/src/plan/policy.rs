@@ -74,39 +74,5 @@ fn interpreter(package: &Package, target: &Target) -> Option<Interpreter> {
     if package.policy.self_launching.iter().any(|libc| libc == target.triple.libc.name()) {
         return Some(Interpreter::SelfLaunching);
     }
-    loader(target.triple.name).map(|path| Interpreter::Required(Cow::Borrowed(path)))
-}
-
-/// The dynamic loader's path by the platform's ABI: glibc's `shlib-versions` and
-/// `sysdeps/*/ldsodefs`, musl's `ldso` names.
-fn loader(triple: &str) -> Option<&'static str> {
-    Some(match triple {
-        "x86_64-unknown-linux-gnu" => "/lib64/ld-linux-x86-64.so.2",
-        "aarch64-unknown-linux-gnu" => "/lib/ld-linux-aarch64.so.1",
-        "i686-unknown-linux-gnu" => "/lib/ld-linux.so.2",
-        "armv7-unknown-linux-gnueabihf" => "/lib/ld-linux-armhf.so.3",
-        "powerpc64le-unknown-linux-gnu" => "/lib64/ld64.so.2",
-        "s390x-unknown-linux-gnu" => "/lib/ld64.so.1",
-        "riscv64gc-unknown-linux-gnu" => "/lib/ld-linux-riscv64-lp64d.so.1",
-        "loongarch64-unknown-linux-gnu" => "/lib64/ld-linux-loongarch-lp64d.so.1",
-        "x86_64-unknown-linux-musl" => "/lib/ld-musl-x86_64.so.1",
-        "aarch64-unknown-linux-musl" => "/lib/ld-musl-aarch64.so.1",
-        "i686-unknown-linux-musl" => "/lib/ld-musl-i386.so.1",
-        "armv7-unknown-linux-musleabihf" => "/lib/ld-musl-armhf.so.1",
-        "riscv64gc-unknown-linux-musl" => "/lib/ld-musl-riscv64.so.1",
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::TRIPLES;
-
-    #[test]
-    fn every_linux_triple_has_a_loader() {
-        for triple in TRIPLES {
-            assert_eq!(loader(triple.name).is_some(), triple.os == Os::Linux, "{}", triple.name);
-        }
-    }
+    target.triple.loader().map(|path| Interpreter::Required(Cow::Borrowed(path)))
 }

@@ -69,6 +69,27 @@ impl Triple {
         if self.os == Os::Windows { ".exe" } else { "" }
     }
 
+    /// The dynamic loader's path by the platform's ABI: glibc's `shlib-versions` and
+    /// `sysdeps/*/ldsodefs`, musl's `ldso` names. `None` outside Linux.
+    pub fn loader(&self) -> Option<&'static str> {
+        Some(match self.name {
+            "x86_64-unknown-linux-gnu" => "/lib64/ld-linux-x86-64.so.2",
+            "aarch64-unknown-linux-gnu" => "/lib/ld-linux-aarch64.so.1",
+            "i686-unknown-linux-gnu" => "/lib/ld-linux.so.2",
+            "armv7-unknown-linux-gnueabihf" => "/lib/ld-linux-armhf.so.3",
+            "powerpc64le-unknown-linux-gnu" => "/lib64/ld64.so.2",
+            "s390x-unknown-linux-gnu" => "/lib/ld64.so.1",
+            "riscv64gc-unknown-linux-gnu" => "/lib/ld-linux-riscv64-lp64d.so.1",
+            "loongarch64-unknown-linux-gnu" => "/lib64/ld-linux-loongarch-lp64d.so.1",
+            "x86_64-unknown-linux-musl" => "/lib/ld-musl-x86_64.so.1",
+            "aarch64-unknown-linux-musl" => "/lib/ld-musl-aarch64.so.1",
+            "i686-unknown-linux-musl" => "/lib/ld-musl-i386.so.1",
+            "armv7-unknown-linux-musleabihf" => "/lib/ld-musl-armhf.so.1",
+            "riscv64gc-unknown-linux-musl" => "/lib/ld-musl-riscv64.so.1",
+            _ => return None,
+        })
+    }
+
     /// `GOOS`.
     pub fn goos(&self) -> &'static str {
         match self.os {
@@ -134,6 +155,13 @@ pub const TRIPLES: &[Triple] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_linux_triple_has_a_loader() {
+        for triple in TRIPLES {
+            assert_eq!(triple.loader().is_some(), triple.os == Os::Linux, "{}", triple.name);
+        }
+    }
 
     #[test]
     fn glibc_versions_are_two_numbers() {

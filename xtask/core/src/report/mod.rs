@@ -63,7 +63,12 @@ pub fn finding_text(finding: &Finding) -> String {
 /// Smoke rows, a line each.
 pub fn smoke(rows: &[SmokeRow]) -> String {
     let mut out = String::new();
+    let mut place = None;
     for row in rows {
+        if place != Some(&row.place.system) {
+            place = Some(&row.place.system);
+            out += &format!("  on {}\n", row.place.system);
+        }
         let how = row.how.as_deref().unwrap_or("-");
         out += &format!("  {:<8} {:<8} {:<9} {}\n", row.check, row.outcome.name(), how, row.detail);
     }
