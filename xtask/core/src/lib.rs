@@ -10,3 +10,6 @@ pub mod plan;
 pub mod release;
 pub mod report;
 pub mod sign;
+
+#[cfg(test)]
+mod mutants;

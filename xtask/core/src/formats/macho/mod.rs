@@ -19,6 +19,11 @@ pub(crate) mod hash;
 pub(crate) mod image;
 mod signature;
 
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
 pub(crate) use arch::Cpu;
 pub(crate) use fat::{Layout, Part, parts};
 pub(crate) use image::Image;

@@ -426,6 +426,9 @@ impl Verifier<'_> {
     /// A string that ends inside the blob.
     fn text(&self, blob: Blob, offset: u32) -> Result<Option<String>, ReadError> {
         let left = blob.len.saturating_sub(offset.into()).min(MAX_TEXT);
+        if left == 0 {
+            return Ok(None);
+        }
         let mut bytes = alloc::vec![0; left as usize];
         self.slice.read_at(blob.offset + u64::from(offset), &mut bytes)?;
         let end = bytes.iter().position(|byte| *byte == 0);
