@@ -18,6 +18,9 @@ use crate::formats::macho::{FlawKind, Kind, Layout, parts};
 mod blobs;
 mod thin;
 
+#[cfg(test)]
+mod tests;
+
 /// The longest identifier, in bytes: a bundle identifier's limit.
 const MAX_IDENTIFIER: usize = 255;
 
@@ -156,8 +159,8 @@ impl fmt::Display for SignError {
                                  with a linker for macOS"
                 .into(),
             Self::NotLast { end, len } => format!(
-                "__LINKEDIT with its signature ends at {end:#x} and the slice at {len:#x}: \
-                 nothing may follow it. Sign before anything is appended"
+                "__LINKEDIT with its signature ends at {end:#x} and the slice at {len:#x}: it must \
+                 be whole and the last thing. Sign before anything is appended"
             ),
             Self::NoRoom { free } => format!(
                 "{free} bytes are free after the load commands, and LC_CODE_SIGNATURE takes \

@@ -71,13 +71,13 @@ pub(super) fn sign(
 /// thing in the slice.
 fn code_end(image: &Image, linkedit: &SegmentRange, len: u64) -> Result<u64, SignError> {
     let (start, end) = match image.code_signatures.as_slice() {
-        [] => (len, len),
+        [] => (linkedit.end(), linkedit.end()),
         [old] => (old.dataoff, old.dataoff + old.datasize),
         _ => return Err(SignError::TwoSignatures),
     };
     // The load commands are written to: they must be part of the code.
     let first = linkedit.fileoff.max(image.commands_end);
-    if linkedit.end() != len || end != len || start < first {
+    if linkedit.end() != end || end != len || start < first {
         return Err(SignError::NotLast { end: linkedit.end().max(end), len });
     }
     Ok(start)

@@ -17,6 +17,9 @@ use super::{Format, ReadError, Source, Unread};
 mod image;
 mod tables;
 
+#[cfg(test)]
+mod tests;
+
 use image::Image;
 
 /// The DOS header's magic.
