@@ -33,7 +33,8 @@ pub struct Policy {
     pub cxxabi_max: Option<Version>,
     /// The highest GCC node (libgcc; ELF).
     pub gcc_max: Option<Version>,
-    /// Nodes that bind to one exact build of glibc, or that nobody knows, are refused (ELF).
+    /// Refused are nodes that bind to one exact build of glibc, or that nobody knows (ELF), and
+    /// code encrypted for one account (Mach-O).
     pub portable: bool,
     /// The way to a loader (ELF).
     pub interpreter: Option<Interpreter>,
@@ -43,7 +44,8 @@ pub struct Policy {
     pub dlopens: bool,
     /// The libraries it may need (ELF).
     pub needed: Option<Names>,
-    /// RPATH and RUNPATH may only hold `$ORIGIN` and system folders (ELF).
+    /// RPATH and RUNPATH may only hold `$ORIGIN` and system folders (ELF); rpaths and libraries only
+    /// `@loader_path` and the like, and the system's (Mach-O).
     pub origin_paths_only: bool,
     /// The stack must not be executable (ELF), the image's data neither (PE).
     pub nx: bool,
@@ -56,9 +58,11 @@ pub struct Policy {
     /// The least RELRO: `Partial` or `Full` (ELF).
     pub relro: Option<Relro>,
 
+    /// The platform it must be made for: `macos` (Mach-O).
+    pub platform: Option<Cow<'static, str>>,
     /// The newest macOS it may ask for (Mach-O).
     pub minos_max: Option<Version>,
-    /// The libraries it may load (Mach-O).
+    /// The libraries it may need; weak ones besides (Mach-O).
     pub dylibs: Option<Names>,
     /// What must be signed (Mach-O).
     pub signed: Option<Signed>,
@@ -98,6 +102,7 @@ impl Policy {
         no_textrel: false,
         pie: false,
         relro: None,
+        platform: None,
         minos_max: None,
         dylibs: None,
         signed: None,
@@ -149,7 +154,7 @@ pub enum Link {
 pub enum Signed {
     /// arm64 slices; an x86_64 one may, and then it must be right. What macOS itself demands.
     Arm64,
-    /// Every slice.
+    /// Every slice, and not only by the linker: what a release demands.
     All,
 }
 

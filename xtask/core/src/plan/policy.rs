@@ -47,6 +47,7 @@ pub fn policy(package: &Package, target: &Target, build_paths: &[String]) -> Pol
         },
         Os::Darwin => Policy {
             format: Some(Format::MachO),
+            platform: Some(Cow::Borrowed("macos")),
             minos_max: target.macos_min,
             dylibs: needed,
             signed: Some(Signed::All),

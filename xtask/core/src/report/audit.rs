@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde_json::{Map, Value, json};
 
-use super::finding;
+use super::{finding, macho, pe};
 use crate::audit::distros::{Distro, major, reach};
 use crate::audit::{Finding, Judged, Outcome, Severity, Verdict};
 use crate::formats::elf::Elf;
@@ -37,7 +37,8 @@ fn file(judged: &Judged) -> Value {
     fields.insert("findings".into(), findings.into());
     match &judged.verdict {
         Verdict::Read { binary: Binary::Elf(found), .. } => elf(found, &mut fields),
-        Verdict::Read { binary: Binary::MachO(_) | Binary::Pe(_), .. } => {}
+        Verdict::Read { binary: Binary::MachO(found), .. } => macho::fields(found, &mut fields),
+        Verdict::Read { binary: Binary::Pe(found), .. } => pe::fields(found, &mut fields),
         Verdict::NotAuditable { .. } => {
             fields.extend(ELF_FIELDS.iter().map(|name| (name.to_string(), Value::Null)));
         }
@@ -168,7 +169,11 @@ fn summary(judged: &Judged) -> String {
             None if elf.libc == crate::formats::elf::Libc::None => "no libc".into(),
             None => elf.libc.name().into(),
         },
-        Verdict::Read { binary, .. } => binary.format().name().into(),
+        Verdict::Read { binary: Binary::MachO(macho), .. } => match macho.slices.as_slice() {
+            [slice] => slice.arch.clone(),
+            slices => format!("universal, {}", slices.len()),
+        },
+        Verdict::Read { binary: Binary::Pe(pe), .. } => format!("windows {}", pe.machine),
     }
 }
 

@@ -2,7 +2,9 @@
 
 pub mod audit;
 pub mod checksums;
+mod macho;
 mod manifest;
+mod pe;
 mod table;
 
 use alloc::format;

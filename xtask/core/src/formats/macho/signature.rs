@@ -139,35 +139,57 @@ impl FlawKind {
     /// The name in reports.
     #[must_use]
     pub fn name(self) -> &'static str {
+        self.words().0
+    }
+
+    /// A few words for people.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        self.words().1
+    }
+
+    fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::FatArch => "fat-arch",
-            Self::FatCut => "fat-cut",
-            Self::FatAlign => "fat-align",
-            Self::FatOverlap => "fat-overlap",
-            Self::FatGap => "fat-gap",
-            Self::FatTrailing => "fat-trailing",
-            Self::Commands => "duplicate-command",
-            Self::Bounds => "out-of-bounds",
-            Self::Linkedit => "linkedit",
-            Self::SuperBlob => "superblob",
-            Self::Blob => "blob",
-            Self::BlobTwice => "duplicate-blob",
-            Self::NoDirectory => "no-code-directory",
-            Self::Directory => "code-directory",
-            Self::Version => "version",
-            Self::DirectoryTwice => "duplicate-hash-type",
-            Self::HashType => "hash-type",
-            Self::PageSize => "page-size",
-            Self::Slots => "slots",
-            Self::Identifier => "identifier",
-            Self::Team => "team-id",
-            Self::Unsupported => "unsupported",
-            Self::CodeLimit => "code-limit",
-            Self::SlotCount => "slot-count",
-            Self::SpecialSlot => "special-slot",
-            Self::PageHash => "page-hash",
-            Self::MorePages => "more-pages",
-            Self::Cms => "cms",
+            Self::FatArch => ("fat-arch", "the universal header names another architecture"),
+            Self::FatCut => ("fat-cut", "the slice reaches past the end of the file"),
+            Self::FatAlign => ("fat-align", "the slice does not stand where its alignment says"),
+            Self::FatOverlap => ("fat-overlap", "two slices share bytes"),
+            Self::FatGap => ("fat-gap", "more than alignment and zeros in front of the slice"),
+            Self::FatTrailing => ("fat-trailing", "bytes after the last slice"),
+            Self::Commands => ("duplicate-command", "a second LC_CODE_SIGNATURE"),
+            Self::Bounds => ("out-of-bounds", "the signature is not inside the slice"),
+            Self::Linkedit => {
+                ("linkedit", "the signature is not the end of __LINKEDIT and of the slice")
+            }
+            Self::SuperBlob => ("superblob", "the super blob's header is damaged"),
+            Self::Blob => ("blob", "a blob is out of bounds, or not what its slot is for"),
+            Self::BlobTwice => ("duplicate-blob", "two blobs in one slot"),
+            Self::NoDirectory => ("no-code-directory", "there is no code directory"),
+            Self::Directory => {
+                ("code-directory", "the code directory is too short for its version")
+            }
+            Self::Version => ("version", "the code directory's version is not known"),
+            Self::DirectoryTwice => {
+                ("duplicate-hash-type", "two code directories with one hash type")
+            }
+            Self::HashType => ("hash-type", "the hash type is not known, or its size is wrong"),
+            Self::PageSize => ("page-size", "the pages are of a size that the kernel refuses"),
+            Self::Slots => ("slots", "the digests do not lie inside the code directory"),
+            Self::Identifier => {
+                ("identifier", "the identifier does not lie inside the code directory")
+            }
+            Self::Team => ("team-id", "the team identifier does not lie inside the code directory"),
+            Self::Unsupported => ("unsupported", "a scatter vector, or linkage data out of bounds"),
+            Self::CodeLimit => {
+                ("code-limit", "the code that is covered does not end where the signature starts")
+            }
+            Self::SlotCount => ("slot-count", "there is not one digest for each page"),
+            Self::SpecialSlot => ("special-slot", "a digest of something other than code is wrong"),
+            Self::PageHash => ("page-hash", "wrong digest"),
+            Self::MorePages => ("more-pages", "more wrong pages follow"),
+            Self::Cms => {
+                ("cms", "it is not ad hoc, and no certificate vouches for this code directory")
+            }
         }
     }
 }
