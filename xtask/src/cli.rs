@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Smoke(steps::smoke::SmokeArgs),
     /// Write or verify checksum files
     Checksum(steps::checksum::ChecksumArgs),
+    /// Judge executables and libraries of any platform
+    Audit(steps::audit::AuditArgs),
     /// Judge the glibc versions that ELF files need
     AuditGlibc(steps::audit::GlibcArgs),
     /// Format, lints, tests, the gates
@@ -50,6 +52,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Build(args) => steps::build::run(root, &args),
         Command::Smoke(args) => steps::smoke::run(root, &args),
         Command::Checksum(args) => steps::checksum::run(&args),
+        Command::Audit(args) => steps::audit::run(&args),
         Command::AuditGlibc(args) => steps::audit::glibc(&args),
         Command::Ci(args) => steps::ci::run(root, &args),
         Command::Docs(args) => steps::docs::run(root, &args),

@@ -1,11 +1,13 @@
 //! HOW: the only room that starts programs, touches the disk, the network or the clock.
 
 pub(crate) mod archive;
+pub(crate) mod bytes;
 pub(crate) mod cargo;
 pub(crate) mod container;
 pub(crate) mod files;
 pub(crate) mod git;
 pub(crate) mod library;
+pub(crate) mod members;
 pub(crate) mod probe;
 pub(crate) mod proc;
 pub(crate) mod tools;

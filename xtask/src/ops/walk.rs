@@ -1,78 +1,14 @@
-//! Files to look at, and their bytes: folders are walked and files judged by all cores at once.
+//! Files to look at: folders are walked and files judged by all cores at once.
 
 use std::collections::HashSet;
-use std::fs::{self, File, FileType};
+use std::fs::{self, FileType};
 use std::io;
-use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt};
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
-use xtask_core::formats::{ReadError, Source};
-
-/// One open file. Its first page is read at once: most files need little more, and those of no
-/// interest nothing.
-pub(crate) struct FileSource {
-    file: File,
-    len: u64,
-    head: Vec<u8>,
-}
-
-/// Bytes read when a file is opened.
-const HEAD: usize = 4096;
-
-impl FileSource {
-    /// Opens a regular file. Anything else (a pipe, a device) is an error and is not waited for.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        if !fs::metadata(path)?.is_file() {
-            return Err(io::Error::other("not a regular file"));
-        }
-        Self::open_regular(path)
-    }
-
-    /// Opens what is known to be a regular file.
-    fn open_regular(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let mut head = vec![0; HEAD];
-        let mut filled = 0;
-        while filled < HEAD {
-            match file.read_at(&mut head[filled..], filled as u64) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        head.truncate(filled);
-        // A file that ends inside its first page needs no question for its length.
-        let len = if filled < HEAD { filled as u64 } else { file.metadata()?.len() };
-        Ok(Self { file, len, head })
-    }
-}
-
-impl Source for FileSource {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
-        let len = buf.len() as u64;
-        let head = usize::try_from(offset)
-            .ok()
-            .and_then(|start| self.head.get(start..start.checked_add(buf.len())?));
-        if let Some(head) = head {
-            buf.copy_from_slice(head);
-            return Ok(());
-        }
-        match self.file.read_exact_at(buf, offset) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(ReadError::PastEnd { offset, len })
-            }
-            Err(error) => Err(ReadError::Io(error.to_string())),
-        }
-    }
-}
+use super::bytes::FileSource;
 
 /// Calls `look` on every regular file under `root`, from as many threads as there are cores, and
 /// gives what it answered, sorted by path. Symbolic links to folders are not followed; one to a

@@ -10,7 +10,7 @@ use xtask_core::audit::{self, Finding, Policy};
 use xtask_core::formats::{self, Binary, Unread};
 
 use crate::ops::files::{self, Digest};
-use crate::ops::walk::FileSource;
+use crate::ops::bytes::FileSource;
 
 /// A copy of a built program under its asset's name. Its bytes may still change.
 #[derive(Debug)]

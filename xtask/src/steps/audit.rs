@@ -1,16 +1,20 @@
 //! `audit` and `audit-glibc`: judge binaries from their bytes.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::Args;
-use xtask_core::audit::{self, Judged, Outcome, Policy, Verdict};
+use xtask_core::audit::{self, Judged, Outcome, Policy, Verdict, policies};
 use xtask_core::formats::elf::{self, Depth};
-use xtask_core::formats::{Binary, Format, Unread, Version, sniff};
+use xtask_core::formats::{self, Binary, Format, Source, Unread, Version};
 use xtask_core::report;
 
 use crate::exit::{self, Exit};
-use crate::ops::walk::{FileSource, each_file};
+use crate::ops::bytes::{FileSource, spool};
+use crate::ops::files;
+use crate::ops::members::{self, Kind};
+use crate::ops::walk::each_file;
 
 /// Arguments of `audit-glibc`.
 #[derive(Debug, Args)]
@@ -21,18 +25,72 @@ pub(crate) struct GlibcArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// ELF files, or folders to look for them in
+    /// ELF files, folders and archives to look for them in, `-` for standard input
     #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+/// Arguments of `audit`.
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// What the files may be: a name that `--list-policies` shows
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    policy: String,
+    /// The highest glibc version allowed, for example `2.17`
+    #[arg(long, value_name = "VERSION")]
+    max: Option<String>,
+    /// An earlier manifest or `audit --json`: whatever got worse is a finding
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Print the rules and stop
+    #[arg(long)]
+    list_rules: bool,
+    /// Print the policies and stop
+    #[arg(long)]
+    list_policies: bool,
+    /// Executables and libraries, folders and archives to look for them in, `-` for standard input
+    #[arg(required_unless_present_any = ["list_rules", "list_policies"], value_name = "PATH")]
     paths: Vec<PathBuf>,
 }
 
 /// `cargo xtask audit-glibc`.
 pub(crate) fn glibc(args: &GlibcArgs) -> anyhow::Result<Exit> {
     let glibc_max = args.max.as_deref().map(parse_version).transpose()?;
-    let policy = Policy { portable: true, glibc_max, ..Policy::NONE };
-    let depth = if args.json { Depth::Symbols } else { Depth::Verdict };
-    let look = |path: &Path, source: io::Result<FileSource>| glibc_of(path, source, &policy, depth);
-    let files = judge_all(&args.paths, &look)?;
+    let auditor = Auditor {
+        policy: Policy { portable: true, glibc_max, ..Policy::NONE },
+        only: Some(Format::Elf),
+        depth: if args.json { Depth::Symbols } else { Depth::Verdict },
+    };
+    finish(&auditor.paths(&args.paths)?, args.json)
+}
+
+/// `cargo xtask audit`.
+pub(crate) fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
+    if args.list_rules || args.list_policies {
+        let listed =
+            if args.list_rules { report::audit::rules() } else { report::audit::policies() };
+        let listed = if args.json { format!("{:#}\n", listed.json) } else { listed.text };
+        io::stdout().write_all(listed.as_bytes())?;
+        return Ok(Exit::Done);
+    }
+    let mut policy = policies::named(&args.policy).cloned().ok_or_else(|| {
+        let names: Vec<_> = policies::POLICIES.iter().map(|named| named.name).collect();
+        exit::usage(format!("--policy `{}`: there are {}", args.policy, names.join(", ")))
+    })?;
+    if let Some(max) = &args.max {
+        policy.glibc_max = Some(parse_version(max)?);
+    }
+    let earlier = args.against.as_deref().map(earlier).transpose()?;
+    let auditor = Auditor { policy, only: None, depth: Depth::Symbols };
+    let mut files = auditor.paths(&args.paths)?;
+    if let Some(earlier) = earlier {
+        for file in &mut files {
+            report::audit::compare(file, &earlier, &auditor.policy);
+        }
+    }
     finish(&files, args.json)
 }
 
@@ -40,83 +98,200 @@ fn parse_version(text: &str) -> anyhow::Result<Version> {
     text.parse().map_err(|error| exit::usage(format!("--max `{text}`: {error}")))
 }
 
-/// Judges one file's glibc needs; `None` when it is no ELF file.
-fn glibc_of(
-    path: &Path,
-    source: io::Result<FileSource>,
-    policy: &Policy,
+fn earlier(path: &Path) -> anyhow::Result<report::audit::Earlier> {
+    let text = files::read_text(path)?;
+    let json = serde_json::from_str(&text)
+        .with_context(|| format!("`{}` is no JSON", path.display()))
+        .map_err(|error| exit::usage(format!("{error:#}")))?;
+    report::audit::Earlier::parse(&json)
+        .ok_or_else(|| exit::usage(format!("`{}` is no manifest and no audit", path.display())))
+}
+
+/// How deep archives in archives are looked into.
+const MAX_NESTING: u32 = 3;
+
+/// Judges files by one policy.
+struct Auditor {
+    policy: Policy,
+    /// The only format of interest.
+    only: Option<Format>,
     depth: Depth,
-) -> Option<Judged> {
-    let verdict = match source {
-        Err(error) => not_auditable(None, format!("cannot read it: {error}")),
-        Ok(source) => match sniff(&source) {
-            Ok(Some(Format::Elf)) => glibc_verdict(&source, policy, depth),
-            Ok(_) => return None,
-            Err(error) => not_auditable(None, error.to_string()),
-        },
-    };
-    Some(Judged { path: path.to_string_lossy().into_owned(), verdict })
 }
 
-fn glibc_verdict(source: &FileSource, policy: &Policy, depth: Depth) -> Verdict {
-    let judged = elf::read_with(source, depth).map(Binary::Elf).and_then(|binary| {
-        let findings = audit::audit(&binary, None, policy);
-        Ok((binary, findings.map_err(|error| Unread::Io(error.to_string()))?))
-    });
-    match judged {
-        // A finding names the symbols behind it.
-        Ok((_, findings)) if depth == Depth::Verdict && !findings.is_empty() => {
-            glibc_verdict(source, policy, Depth::Symbols)
-        }
-        Ok((binary, findings)) => Verdict::Read { binary, findings },
-        Err(unread) => unread_verdict(unread),
-    }
-}
-
-fn unread_verdict(unread: Unread) -> Verdict {
-    match unread {
-        Unread::NotAuditable { format, reason } => not_auditable(Some(format), reason),
-        Unread::NotABinary | Unread::Io(_) => not_auditable(None, unread.to_string()),
-    }
-}
-
-fn not_auditable(format: Option<Format>, reason: String) -> Verdict {
-    Verdict::NotAuditable { format, reason }
-}
-
-/// Judges files by name, and what is found in folders. A file given by name that `look` does not
-/// care for is not auditable; one in a folder is passed over.
-fn judge_all(
-    paths: &[PathBuf],
-    look: &(impl Fn(&Path, io::Result<FileSource>) -> Option<Judged> + Sync),
-) -> anyhow::Result<Vec<Judged>> {
-    let mut files = Vec::new();
-    for path in paths {
-        let metadata = std::fs::metadata(path)
-            .map_err(|error| exit::usage(format!("{}: {error}", path.display())))?;
-        if metadata.is_dir() {
-            let found = each_file(path, look);
-            if found.is_empty() {
+impl Auditor {
+    /// Judges files by name, and what is found in folders and archives. What is of no interest is
+    /// passed over there, and not auditable when given by name.
+    fn paths(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<Judged>> {
+        let mut files = Vec::new();
+        for path in paths {
+            let before = files.len();
+            if path.as_os_str() == "-" {
+                let bytes = spool(io::stdin().lock()).context("cannot read standard input")?;
+                self.named("-", &bytes, &mut files);
+                continue;
+            }
+            let metadata = std::fs::metadata(path)
+                .map_err(|error| exit::usage(format!("{}: {error}", path.display())))?;
+            if !metadata.is_dir() {
+                let name = path.to_string_lossy();
+                match FileSource::open(path) {
+                    Ok(bytes) => self.named(&name, &bytes, &mut files),
+                    Err(error) => files.push(unreadable(&name, &error)),
+                }
+                continue;
+            }
+            let found = each_file(path, |path, bytes| self.found(path, bytes));
+            files.extend(found.into_iter().flat_map(|(_, judged)| judged));
+            if files.len() == before {
                 eprintln!("warning: {}: nothing to judge in this folder", path.display());
             }
-            files.extend(found.into_iter().map(|(_, judged)| judged));
-        } else {
-            files.push(look(path, FileSource::open(path)).unwrap_or_else(|| Judged {
-                path: path.to_string_lossy().into_owned(),
-                verdict: not_auditable(None, "not an ELF file".into()),
-            }));
+        }
+        Ok(files)
+    }
+
+    /// A file given by name.
+    fn named(&self, name: &str, bytes: &dyn Source, files: &mut Vec<Judged>) {
+        let before = files.len();
+        match members::sniff(bytes) {
+            Some(kind) => {
+                self.archive(name, kind, bytes, 1, files);
+                if files.len() == before {
+                    eprintln!("warning: {name}: nothing to judge in this archive");
+                }
+            }
+            None => files.push(self.file(name, bytes).unwrap_or_else(|| {
+                let wanted = match self.only {
+                    Some(_) => "not an ELF file".to_owned(),
+                    None => Unread::NotABinary.to_string(),
+                };
+                not_auditable(name, None, wanted)
+            })),
         }
     }
-    Ok(files)
+
+    /// A file met in a folder. Archives are told by their extension there, because content would
+    /// mean to unpack the start of every compressed manual page.
+    fn found(&self, path: &Path, bytes: io::Result<FileSource>) -> Option<Vec<Judged>> {
+        let name = path.to_string_lossy();
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(error) => return Some(vec![unreadable(&name, &error)]),
+        };
+        if let Some(judged) = self.file(&name, &bytes) {
+            return Some(vec![judged]);
+        }
+        const ARCHIVES: [&str; 6] = [".tar.gz", ".tgz", ".tar.xz", ".tar", ".zip", ".whl"];
+        if !ARCHIVES.iter().any(|extension| name.ends_with(extension)) {
+            return None;
+        }
+        let mut files = Vec::new();
+        self.archive(&name, members::sniff(&bytes)?, &bytes, 1, &mut files);
+        (!files.is_empty()).then_some(files)
+    }
+
+    /// The members of an archive, and of archives in it.
+    fn archive(
+        &self,
+        name: &str,
+        kind: Kind,
+        bytes: &dyn Source,
+        nesting: u32,
+        files: &mut Vec<Judged>,
+    ) {
+        let end = members::each(kind, bytes, |member, stream| {
+            let member = format!("{name}!{member}");
+            // A member that cannot be unpacked does not hide the others.
+            if let Err(error) = self.member(&member, stream, nesting, files) {
+                files.push(unreadable(&member, &error));
+            }
+            Ok(())
+        });
+        if let Err(error) = end {
+            files.push(not_auditable(name, None, format!("the archive is damaged: {error}")));
+        }
+    }
+
+    fn member(
+        &self,
+        name: &str,
+        stream: &mut dyn Read,
+        nesting: u32,
+        files: &mut Vec<Judged>,
+    ) -> io::Result<()> {
+        let mut head = Vec::new();
+        stream.take(members::SNIFFED as u64).read_to_end(&mut head)?;
+        let is_archive = nesting < MAX_NESTING && members::looks_like_one(&head);
+        if !is_archive && !matches!(formats::sniff(&head.as_slice()), Ok(Some(_))) {
+            return Ok(());
+        }
+        let bytes = spool(head.as_slice().chain(stream))?;
+        match members::sniff(&bytes).filter(|_| is_archive) {
+            Some(kind) => self.archive(name, kind, &bytes, nesting + 1, files),
+            None => files.extend(self.file(name, &bytes)),
+        }
+        Ok(())
+    }
+
+    /// One executable; `None` when it is none, or of no interest.
+    fn file(&self, name: &str, bytes: &dyn Source) -> Option<Judged> {
+        let format = match formats::sniff(bytes) {
+            Ok(format) => format?,
+            Err(error) => return Some(not_auditable(name, None, error.to_string())),
+        };
+        if self.only.is_some_and(|only| only != format) {
+            return None;
+        }
+        let verdict = match self.judge(format, bytes, self.depth) {
+            // A finding names the symbols behind it.
+            Ok((_, findings)) if self.depth == Depth::Verdict && !findings.is_empty() => {
+                self.judge(format, bytes, Depth::Symbols)
+            }
+            judged => judged,
+        };
+        Some(match verdict {
+            Ok((binary, findings)) => Judged {
+                path: name.into(),
+                size: Some(bytes.len()),
+                verdict: Verdict::Read { binary, findings },
+            },
+            Err(unread) => not_auditable(name, Some(format), unread.to_string()),
+        })
+    }
+
+    fn judge(
+        &self,
+        format: Format,
+        bytes: &dyn Source,
+        depth: Depth,
+    ) -> Result<(Binary, Vec<audit::Finding>), Unread> {
+        let binary = match format {
+            Format::Elf => Binary::Elf(elf::read_with(bytes, depth)?),
+            Format::MachO | Format::Pe => formats::read(bytes)?,
+        };
+        let findings = audit::audit(&binary, Some(bytes), &self.policy);
+        Ok((binary, findings.map_err(|error| Unread::Io(error.to_string()))?))
+    }
+}
+
+fn unreadable(name: &str, error: &io::Error) -> Judged {
+    not_auditable(name, None, format!("cannot read it: {error}"))
+}
+
+fn not_auditable(name: &str, format: Option<Format>, reason: String) -> Judged {
+    Judged { path: name.into(), size: None, verdict: Verdict::NotAuditable { format, reason } }
 }
 
 /// Prints the answer and gives the exit code it means.
 fn finish(files: &[Judged], as_json: bool) -> anyhow::Result<Exit> {
-    let mut out = io::stdout().lock();
+    let mut out = io::BufWriter::new(io::stdout().lock());
     if as_json {
-        writeln!(out, "{}", report::audit::json(files))?;
+        write!(out, "{}", report::audit::json(files))?;
+        writeln!(out)?;
     } else {
         out.write_all(report::audit::text(files).as_bytes())?;
+    }
+    out.flush()?;
+    if !as_json {
         eprintln!("{}", report::audit::totals(files));
     }
     let bad = files.iter().any(|judged| judged.outcome() != Outcome::Ok);

@@ -15,6 +15,7 @@ pub mod distros;
 pub mod docs;
 pub mod policies;
 
+mod against;
 mod common;
 mod elf;
 mod glibc;
@@ -22,6 +23,7 @@ mod macho;
 mod pe;
 mod policy;
 
+pub use against::{Earlier, compare};
 pub use policy::{Forbidden, Interpreter, Link, Names, Policy, Signed};
 
 /// How bad a finding is.
@@ -64,6 +66,8 @@ pub struct Finding {
 pub struct Judged {
     /// The path as given or found; `archive!member` inside an archive.
     pub path: String,
+    /// Length in bytes, where it could be read.
+    pub size: Option<u64>,
     /// Read and judged, or not.
     pub verdict: Verdict,
 }
@@ -165,6 +169,8 @@ pub enum Check {
     MachO(fn(&MachO, &Policy, &mut Judge<'_>)),
     /// On PE.
     Pe(fn(&Pe, &Policy, &mut Judge<'_>)),
+    /// On two reports of one file: an earlier one and today's.
+    Against(fn(&Earlier<'_>, &mut Judge<'_>)),
     /// On the bytes of any format.
     Bytes(fn(&dyn Source, &Policy, &mut Judge<'_>) -> Result<(), ReadError>),
 }
@@ -174,7 +180,9 @@ impl Rule {
     #[must_use]
     pub fn formats(&self) -> &'static [Format] {
         match self.check {
-            Check::Any(_) | Check::Bytes(_) => &[Format::Elf, Format::MachO, Format::Pe],
+            Check::Any(_) | Check::Against(_) | Check::Bytes(_) => {
+                &[Format::Elf, Format::MachO, Format::Pe]
+            }
             Check::Elf(_) => &[Format::Elf],
             Check::MachO(_) => &[Format::MachO],
             Check::Pe(_) => &[Format::Pe],
@@ -184,7 +192,9 @@ impl Rule {
 
 /// Every rule there is, common ones first.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    [common::RULES, glibc::RULES, elf::RULES, macho::RULES, pe::RULES].into_iter().flatten()
+    [common::RULES, glibc::RULES, elf::RULES, macho::RULES, pe::RULES, against::RULES]
+        .into_iter()
+        .flatten()
 }
 
 /// Collects the findings of one rule.

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::{finding, macho, pe};
 use crate::audit::distros::{Distro, major, reach};
-use crate::audit::{Finding, Judged, Outcome, Severity, Verdict};
+use crate::audit::policies::POLICIES;
+use crate::audit::{self, Finding, Judged, Outcome, Policy, Reads, Severity, Verdict};
 use crate::formats::elf::Elf;
 use crate::formats::{Binary, Version};
 
@@ -30,6 +31,7 @@ fn file(judged: &Judged) -> Value {
         Verdict::Read { binary, findings } => (Some(binary.format()), &findings[..], None),
         Verdict::NotAuditable { format, reason } => (*format, &[][..], Some(reason.as_str())),
     };
+    fields.insert("size".into(), judged.size.into());
     fields.insert("format".into(), format.map(|format| format.name()).into());
     fields.insert("outcome".into(), judged.outcome().name().into());
     fields.insert("reason".into(), reason.into());
@@ -203,4 +205,80 @@ pub fn totals(files: &[Judged]) -> String {
 #[must_use]
 pub fn oldest_distributions(elf: &Elf) -> Option<String> {
     reach(elf).map(|reach| major(&reach.oldest))
+}
+
+/// An earlier report to compare with: entries of the audit's JSON by file name.
+#[derive(Debug)]
+pub struct Earlier(Vec<(String, Value)>);
+
+impl Earlier {
+    /// Takes the answer of `audit --json`, or a manifest whose assets carry an `audit` each.
+    #[must_use]
+    pub fn parse(json: &Value) -> Option<Self> {
+        let list = |field| json.get(field).and_then(Value::as_array);
+        let entry = |item: &Value| {
+            let name = item.get("path").or_else(|| item.get("name"))?.as_str()?;
+            let mut entry = item.get("audit").unwrap_or(item).clone();
+            if let (Some(fields), Some(size)) = (entry.as_object_mut(), item.get("size")) {
+                fields.insert("size".into(), size.clone());
+            }
+            Some((file_name(name).into(), entry))
+        };
+        let list = list("files").or_else(|| list("assets"))?;
+        Some(Self(list.iter().filter_map(entry).collect()))
+    }
+}
+
+/// Adds to a judged file what got worse since the report of the file of the same name.
+pub fn compare(judged: &mut Judged, earlier: &Earlier, policy: &Policy) {
+    let name = file_name(&judged.path);
+    let Some((_, then)) = earlier.0.iter().find(|(old, _)| old == name) else { return };
+    let now = file(judged);
+    if let Verdict::Read { findings, .. } = &mut judged.verdict {
+        findings.extend(audit::compare(&audit::Earlier { then, now: &now }, policy));
+    }
+}
+
+/// The last part of a path, also inside an archive.
+fn file_name(path: &str) -> &str {
+    path.rsplit(['/', '\\', '!']).next().unwrap_or(path)
+}
+
+/// A list for people and for programs.
+#[derive(Debug)]
+pub struct Listed {
+    /// A line each.
+    pub text: String,
+    /// An object with a `schema`.
+    pub json: Value,
+}
+
+/// Every rule.
+#[must_use]
+pub fn rules() -> Listed {
+    let mut text = String::new();
+    let mut list = Vec::new();
+    for rule in audit::rules() {
+        let formats: Vec<_> = rule.formats().iter().map(|format| format.name()).collect();
+        let whole_file = rule.reads == Reads::WholeFile;
+        let mark = if whole_file { " (reads the whole file)" } else { "" };
+        text.push_str(&format!("{:<26} {}{mark}\n", rule.id, rule.title));
+        list.push(json!({
+            "id": rule.id, "title": rule.title, "formats": formats, "whole_file": whole_file,
+            "why": rule.why, "fix": rule.fix,
+        }));
+    }
+    Listed { text, json: json!({ "schema": SCHEMA, "rules": list }) }
+}
+
+/// Every named policy.
+#[must_use]
+pub fn policies() -> Listed {
+    let line = |named: &audit::policies::Named| format!("{:<16} {}\n", named.name, named.title);
+    let one = |named: &audit::policies::Named| json!({ "name": named.name, "title": named.title });
+    let list: Vec<_> = POLICIES.iter().map(one).collect();
+    Listed {
+        text: POLICIES.iter().map(line).collect(),
+        json: json!({ "schema": SCHEMA, "policies": list }),
+    }
 }

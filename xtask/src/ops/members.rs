@@ -1,0 +1,177 @@
+//! Members of archives from anywhere, one at a time: tar, tar.gz, tar.xz, and zip with what is built
+//! on it (wheels). Told by content.
+
+use std::io::{self, Read};
+
+use flate2::read::{DeflateDecoder, MultiGzDecoder};
+use lzma_rust2::XzReader;
+use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipLocator};
+use xtask_core::formats::{ReadError, Source};
+
+/// An archive's kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Tar,
+    TarGz,
+    TarXz,
+    Zip,
+}
+
+/// Where a tar header says so (`magic` of POSIX ustar, and of GNU).
+const USTAR: std::ops::Range<usize> = 257..262;
+const ZIP: &[u8] = b"PK\x03\x04";
+const EMPTY_ZIP: &[u8] = b"PK\x05\x06";
+const GZIP: &[u8] = b"\x1f\x8b";
+const XZ: &[u8] = b"\xfd7zXZ\0";
+/// A tar header's size.
+const TAR_BLOCK: usize = 512;
+
+/// Bytes that tell an archive, or a compressed one, from anything else.
+pub(crate) const SNIFFED: usize = TAR_BLOCK;
+
+/// Whether a file that starts like this is worth a closer look by [`sniff`].
+pub(crate) fn looks_like_one(head: &[u8]) -> bool {
+    let starts = |magic: &[u8]| head.starts_with(magic);
+    starts(GZIP)
+        || starts(XZ)
+        || starts(ZIP)
+        || starts(EMPTY_ZIP)
+        || head.get(USTAR) == Some(b"ustar")
+}
+
+/// What kind of archive the bytes are, if any.
+pub(crate) fn sniff(source: &dyn Source) -> Option<Kind> {
+    let mut head = [0; TAR_BLOCK];
+    let len = head.len().min(usize::try_from(source.len()).unwrap_or(usize::MAX));
+    source.read_at(0, &mut head[..len]).ok()?;
+    if is_tar(&head) {
+        return Some(Kind::Tar);
+    }
+    if head.starts_with(ZIP) || head.starts_with(EMPTY_ZIP) {
+        return Some(Kind::Zip);
+    }
+    if head.starts_with(GZIP) {
+        return starts_a_tar(MultiGzDecoder::new(Stream::new(source))).then_some(Kind::TarGz);
+    }
+    if head.starts_with(XZ) {
+        return starts_a_tar(XzReader::new(Stream::new(source), true)).then_some(Kind::TarXz);
+    }
+    None
+}
+
+fn starts_a_tar(mut stream: impl Read) -> bool {
+    let mut head = [0; TAR_BLOCK];
+    stream.read_exact(&mut head).is_ok() && is_tar(&head)
+}
+
+fn is_tar(head: &[u8; TAR_BLOCK]) -> bool {
+    &head[USTAR] == b"ustar"
+}
+
+/// Calls `see` with the name and the bytes of every regular file in the archive.
+///
+/// # Errors
+/// When the archive is damaged: what came before has been seen.
+pub(crate) fn each(
+    kind: Kind,
+    source: &dyn Source,
+    mut see: impl FnMut(&str, &mut dyn Read) -> io::Result<()>,
+) -> io::Result<()> {
+    match kind {
+        Kind::Tar => tar_members(Stream::new(source), &mut see),
+        Kind::TarGz => tar_members(MultiGzDecoder::new(Stream::new(source)), &mut see),
+        Kind::TarXz => tar_members(XzReader::new(Stream::new(source), true), &mut see),
+        Kind::Zip => zip_members(source, &mut see),
+    }
+}
+
+fn tar_members(
+    stream: impl Read,
+    see: &mut impl FnMut(&str, &mut dyn Read) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut archive = tar::Archive::new(stream);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        if entry.header().entry_type().is_file() {
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            see(&name, &mut entry)?;
+        }
+    }
+    Ok(())
+}
+
+fn zip_members(
+    source: &dyn Source,
+    see: &mut impl FnMut(&str, &mut dyn Read) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
+    let archive = ZipLocator::new()
+        .locate_in_reader(At(source), &mut buffer, source.len())
+        .map_err(|(_, error)| io::Error::other(error))?;
+    let mut entries = archive.entries(&mut buffer);
+    while let Some(entry) = entries.next_entry().map_err(io::Error::other)? {
+        if entry.is_dir() {
+            continue;
+        }
+        let name = String::from_utf8_lossy(entry.file_path().as_ref()).into_owned();
+        let method = entry.compression_method();
+        let member = archive.get_entry(entry.wayfinder()).map_err(io::Error::other)?;
+        match method {
+            CompressionMethod::STORE => see(&name, &mut member.verifying_reader(member.reader()))?,
+            CompressionMethod::DEFLATE => {
+                let unpacked = DeflateDecoder::new(member.reader());
+                see(&name, &mut member.verifying_reader(unpacked))?;
+            }
+            other => see(&name, &mut Unsupported(format!("{other:?}")))?,
+        }
+    }
+    Ok(())
+}
+
+/// A member that cannot be unpacked here: reading it says so.
+struct Unsupported(String);
+
+impl Read for Unsupported {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        let text =
+            format!("packed by a method that is not read here ({}): unpack it first", self.0);
+        Err(io::Error::other(text))
+    }
+}
+
+/// A source, read from its start on.
+struct Stream<'a> {
+    source: &'a dyn Source,
+    at: u64,
+}
+
+impl<'a> Stream<'a> {
+    fn new(source: &'a dyn Source) -> io::BufReader<Self> {
+        io::BufReader::with_capacity(64 * 1024, Self { source, at: 0 })
+    }
+}
+
+impl Read for Stream<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = At(self.source).read_at(buf, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+/// A source for rawzip.
+struct At<'a>(&'a dyn Source);
+
+impl ReaderAt for At<'_> {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let left = self.0.len().saturating_sub(offset);
+        let count = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        match self.0.read_at(offset, &mut buf[..count]) {
+            Ok(()) => Ok(count),
+            Err(error @ ReadError::PastEnd { .. }) => {
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, error.to_string()))
+            }
+            Err(ReadError::Io(text)) => Err(io::Error::other(text)),
+        }
+    }
+}
