@@ -38,6 +38,8 @@ pub(crate) enum Command {
     AuditGlibc(steps::audit::GlibcArgs),
     /// Format, lints, tests, the gates
     Ci(steps::ci::CiArgs),
+    /// Print where a pinned tool's program is, provisioning it first where needed
+    Tool(steps::tool::ToolArgs),
     /// Write the pages of the documentation that are made from tables
     Docs(steps::docs::DocsArgs),
 }
@@ -55,6 +57,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Audit(args) => steps::audit::run(&args),
         Command::AuditGlibc(args) => steps::audit::glibc(&args),
         Command::Ci(args) => steps::ci::run(root, &args),
+        Command::Tool(args) => steps::tool::run(&args),
         Command::Docs(args) => steps::docs::run(root, &args),
     }
 }

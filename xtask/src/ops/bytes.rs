@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use xtask_core::formats::{ReadError, Source};
@@ -38,7 +37,7 @@ impl FileSource {
         let mut head = vec![0; HEAD];
         let mut filled = 0;
         while filled < HEAD {
-            match file.read_at(&mut head[filled..], filled as u64) {
+            match read_some(&file, &mut head[filled..], filled as u64) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -66,14 +65,27 @@ impl Source for FileSource {
             buf.copy_from_slice(head);
             return Ok(());
         }
-        match self.file.read_exact_at(buf, offset) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(ReadError::PastEnd { offset, len })
+        let mut filled = 0;
+        while filled < buf.len() {
+            match read_some(&self.file, &mut buf[filled..], offset + filled as u64) {
+                Ok(0) => return Err(ReadError::PastEnd { offset, len }),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(ReadError::Io(error.to_string())),
             }
-            Err(error) => Err(ReadError::Io(error.to_string())),
         }
+        Ok(())
     }
+}
+
+#[cfg(unix)]
+fn read_some(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buf, offset)
+}
+
+#[cfg(windows)]
+fn read_some(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buf, offset)
 }
 
 /// Bytes that came as a stream: kept in memory when few, else in a temporary file that has no name
@@ -97,7 +109,9 @@ pub(crate) fn spool(mut stream: impl Read) -> io::Result<Spooled> {
     }
     let path = files::temporary(&std::env::temp_dir().join("xtask-audit"));
     let mut file = File::options().read(true).write(true).create_new(true).open(&path)?;
-    fs::remove_file(&path)?;
+    // Gone with its last handle. Where an open file cannot be removed it stays in the folder for
+    // temporary files.
+    drop(fs::remove_file(&path));
     file.write_all(&memory)?;
     drop(memory);
     let rest = io::copy(&mut stream.take(MAX_STREAM), &mut file)?;

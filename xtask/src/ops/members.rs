@@ -54,9 +54,16 @@ pub(crate) fn sniff(source: &dyn Source) -> Option<Kind> {
         return starts_a_tar(MultiGzDecoder::new(Stream::new(source))).then_some(Kind::TarGz);
     }
     if head.starts_with(XZ) {
-        return starts_a_tar(XzReader::new(Stream::new(source), true)).then_some(Kind::TarXz);
+        return starts_a_tar(xz(source)).then_some(Kind::TarXz);
     }
     None
+}
+
+/// Memory an xz stream may ask for, in KiB: its highest preset takes 65 MiB.
+const XZ_MEMORY: u32 = 256 * 1024;
+
+fn xz(source: &dyn Source) -> impl Read {
+    XzReader::new_mem_limit(Stream::new(source), true, XZ_MEMORY)
 }
 
 fn starts_a_tar(mut stream: impl Read) -> bool {
@@ -80,7 +87,7 @@ pub(crate) fn each(
     match kind {
         Kind::Tar => tar_members(Stream::new(source), &mut see),
         Kind::TarGz => tar_members(MultiGzDecoder::new(Stream::new(source)), &mut see),
-        Kind::TarXz => tar_members(XzReader::new(Stream::new(source), true), &mut see),
+        Kind::TarXz => tar_members(xz(source), &mut see),
         Kind::Zip => zip_members(source, &mut see),
     }
 }

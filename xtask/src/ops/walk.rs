@@ -1,9 +1,8 @@
 //! Files to look at: folders are walked and files judged by all cores at once.
 
 use std::collections::HashSet;
-use std::fs::{self, FileType};
+use std::fs::{self, DirEntry, FileType, Metadata};
 use std::io;
-use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
@@ -34,7 +33,8 @@ pub(crate) fn each_file<T: Send>(
     links.sort_unstable();
     for link in links {
         let Ok(target) = fs::metadata(&link) else { continue };
-        if target.is_file() && seen.insert((target.dev(), target.ino())) {
+        let new = identity(&target).is_none_or(|file| seen.insert(file));
+        if target.is_file() && new {
             found.extend(look(&link, FileSource::open_regular(&link)).map(|answer| (link, answer)));
         }
     }
@@ -45,7 +45,7 @@ pub(crate) fn each_file<T: Send>(
 /// What one worker brings home.
 struct Done<T> {
     found: Vec<(PathBuf, T)>,
-    seen: Vec<(u64, u64)>,
+    seen: Vec<Identity>,
     links: Vec<PathBuf>,
 }
 
@@ -74,7 +74,7 @@ fn work<T>(queue: &Queue, look: &impl Fn(&Path, io::Result<FileSource>) -> Optio
 const BATCH: usize = 32;
 
 fn list<T>(queue: &Queue, folder: &Path, done: &mut Done<T>) -> io::Result<()> {
-    let device = fs::metadata(folder)?.dev();
+    let folder_metadata = fs::metadata(folder)?;
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -84,7 +84,7 @@ fn list<T>(queue: &Queue, folder: &Path, done: &mut Done<T>) -> io::Result<()> {
         } else if kind.is_symlink() {
             done.links.push(entry.path());
         } else if kind.is_file() {
-            done.seen.push((device, entry.ino()));
+            done.seen.extend(entry_identity(&folder_metadata, &entry));
             files.push(entry.path());
             if files.len() == BATCH {
                 queue.add(Task::Files(std::mem::take(&mut files)));
@@ -95,6 +95,32 @@ fn list<T>(queue: &Queue, folder: &Path, done: &mut Done<T>) -> io::Result<()> {
         queue.add(Task::Files(files));
     }
     Ok(())
+}
+
+/// What tells one file from another under any name: device and inode. Not known on every system.
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// The identity of a file in a folder, without asking for its metadata.
+#[cfg(unix)]
+fn entry_identity(folder: &Metadata, entry: &DirEntry) -> Option<Identity> {
+    use std::os::unix::fs::{DirEntryExt, MetadataExt};
+    Some((folder.dev(), entry.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Metadata) -> Option<Identity> {
+    None
+}
+
+#[cfg(not(unix))]
+fn entry_identity(_: &Metadata, _: &DirEntry) -> Option<Identity> {
+    None
 }
 
 enum Task {

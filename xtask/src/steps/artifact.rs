@@ -9,8 +9,8 @@ use anyhow::{Context, bail};
 use xtask_core::audit::{self, Finding, Policy};
 use xtask_core::formats::{self, Binary, Unread};
 
-use crate::ops::files::{self, Digest};
 use crate::ops::bytes::FileSource;
+use crate::ops::files::{self, Digest};
 
 /// A copy of a built program under its asset's name. Its bytes may still change.
 #[derive(Debug)]

@@ -12,4 +12,5 @@ pub(crate) mod doctor;
 pub(crate) mod plan;
 mod runner;
 pub(crate) mod smoke;
+pub(crate) mod tool;
 mod workspace;

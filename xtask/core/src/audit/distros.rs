@@ -96,8 +96,7 @@ pub fn reach(elf: &Elf) -> Option<Reach> {
 /// Whether a release's name, as [`Distro::name`] gives it, is one of a major family.
 #[must_use]
 pub fn is_major(name: &str) -> bool {
-    let family = name.rsplit_once(' ').map_or(name, |(family, _)| family);
-    MAJOR.contains(&family)
+    MAJOR.iter().any(|family| name.strip_prefix(family).is_some_and(|tail| tail.starts_with(' ')))
 }
 
 /// The major families among some releases: `Debian 12, Ubuntu 22.10`.
