@@ -1,0 +1,196 @@
+//! Proof by sabotage: deliberately bad artifacts, each made from a good one by a small edit, each
+//! caught by the rules it breaks and by no other.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod elf;
+mod elf_file;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::collections::BTreeSet;
+
+use xtask_core::audit::{self, Finding, Policy, Rule, Severity};
+use xtask_core::formats::{self, Unread};
+use xtask_core::report::audit::{Earlier, compare};
+
+/// What must become of a bad artifact.
+pub(crate) enum Caught {
+    /// By exactly these rules.
+    By(&'static [&'static str]),
+    /// It cannot be judged; the reason says this.
+    NotAuditable(&'static str),
+    /// By exactly these rules when compared with the good one.
+    Against(&'static [&'static str]),
+}
+
+/// How to make a bad artifact of a good one.
+pub(crate) struct Recipe {
+    pub(crate) name: &'static str,
+    pub(crate) policy: Policy,
+    pub(crate) good: Vec<u8>,
+    pub(crate) bad: Vec<u8>,
+    pub(crate) caught: Caught,
+}
+
+fn recipes() -> Vec<Recipe> {
+    let recipes = elf::recipes();
+    let names: BTreeSet<_> = recipes.iter().map(|recipe| recipe.name).collect();
+    assert_eq!(names.len(), recipes.len(), "two recipes of one name");
+    recipes
+}
+
+/// The verdict on some bytes by all rules but one: the ids of the errors, or why there is none.
+fn verdict(bytes: &[u8], policy: &Policy, without: Option<&str>) -> Result<Vec<Finding>, String> {
+    let binary = match formats::read(&bytes) {
+        Ok(binary) => binary,
+        Err(Unread::NotAuditable { reason, .. }) => return Err(reason),
+        Err(other) => panic!("{other}"),
+    };
+    let rules = audit::rules().filter(|rule| Some(rule.id) != without);
+    let findings = audit::audit_with(rules, &binary, Some(&bytes), policy).unwrap();
+    Ok(findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect())
+}
+
+fn ids(findings: &[Finding]) -> BTreeSet<&'static str> {
+    findings.iter().map(|finding| finding.rule).collect()
+}
+
+/// What got worse from one file to another, told by the reports.
+fn worse(then: &[u8], now: &[u8], policy: &Policy) -> BTreeSet<&'static str> {
+    let judged = |bytes: &[u8]| audit::Judged {
+        path: "program".into(),
+        size: Some(bytes.len() as u64),
+        verdict: audit::Verdict::Read {
+            binary: formats::read(&bytes).unwrap(),
+            findings: Vec::new(),
+        },
+    };
+    let earlier = xtask_core::report::audit::json(&[judged(then)]);
+    let mut now = judged(now);
+    compare(&mut now, &Earlier::parse(&earlier).unwrap(), policy);
+    match now.verdict {
+        audit::Verdict::Read { findings, .. } => ids(&findings),
+        audit::Verdict::NotAuditable { reason, .. } => panic!("{reason}"),
+    }
+}
+
+/// All that is wrong at once.
+fn report(problems: &[String]) {
+    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+}
+
+#[test]
+fn good_artifacts_pass() {
+    let mut problems = Vec::new();
+    for recipe in recipes() {
+        let found = verdict(&recipe.good, &recipe.policy, None);
+        if found != Ok(Vec::new()) {
+            problems.push(format!("{}: {found:#?}", recipe.name));
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn bad_artifacts_are_caught_by_the_right_rules() {
+    let mut problems = Vec::new();
+    for recipe in recipes() {
+        let name = recipe.name;
+        let found = verdict(&recipe.bad, &recipe.policy, None);
+        let right = match (&recipe.caught, &found) {
+            (Caught::By(rules), Ok(found)) => ids(found) == rules.iter().copied().collect(),
+            (Caught::NotAuditable(reason), Err(found)) => found.contains(reason),
+            (Caught::Against(rules), Ok(_)) => {
+                let found = worse(&recipe.good, &recipe.bad, &recipe.policy);
+                found == rules.iter().copied().collect()
+            }
+            _ => false,
+        };
+        if !right {
+            problems.push(format!("{name}: {found:#?}"));
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn every_rule_is_exercised_and_missed_when_disabled() {
+    let recipes = recipes();
+    for rule in audit::rules() {
+        // Somebody must be let through when this rule is off.
+        let kills_alone = recipes.iter().any(|recipe| match &recipe.caught {
+            Caught::By(rules) => {
+                *rules == [rule.id]
+                    && verdict(&recipe.bad, &recipe.policy, Some(rule.id)) == Ok(Vec::new())
+            }
+            Caught::Against(rules) => *rules == [rule.id],
+            Caught::NotAuditable(_) => false,
+        });
+        assert!(kills_alone || pending(rule), "no sabotage is caught by {} alone", rule.id);
+    }
+}
+
+/// Needs a file of another format, which is not read yet.
+fn pending(rule: &Rule) -> bool {
+    rule.id == "format"
+}
+
+#[test]
+fn padding_changes_no_verdict() {
+    for recipe in recipes() {
+        let mut padded = recipe.bad.clone();
+        padded.extend([0; 5000]);
+        match recipe.caught {
+            Caught::By(rules) => {
+                let found = verdict(&padded, &recipe.policy, None).expect(recipe.name);
+                assert_eq!(ids(&found), rules.iter().copied().collect(), "{}", recipe.name);
+            }
+            // Zeros in place of what was cut off are damage too.
+            Caught::NotAuditable(_) => {
+                verdict(&padded, &recipe.policy, None).expect_err(recipe.name);
+            }
+            Caught::Against(_) => {}
+        }
+    }
+}
+
+/// Through the command: other names, other folders, inside archives, on standard input.
+#[test]
+fn names_and_folders_change_no_verdict() {
+    let folder = support::scratch("sabotage-names");
+    let bad: Vec<_> = recipes()
+        .into_iter()
+        .filter(|recipe| recipe.policy == audit::policies::POLICIES[0].policy)
+        .filter(|recipe| !matches!(recipe.caught, Caught::Against(_)))
+        .collect();
+    assert!(bad.len() >= 10, "too few recipes for the default policy");
+    for (i, recipe) in bad.iter().enumerate() {
+        let plain = folder.join(recipe.name);
+        std::fs::write(&plain, &recipe.bad).unwrap();
+        let here = outcome(plain.to_str().unwrap());
+        let deep = folder.join(format!("weg/näch/ {i}/README.txt"));
+        std::fs::create_dir_all(deep.parent().unwrap()).unwrap();
+        std::fs::write(&deep, &recipe.bad).unwrap();
+        let there = outcome(deep.to_str().unwrap());
+        assert_eq!(here, there, "{}", recipe.name);
+        match recipe.caught {
+            Caught::By(rules) => assert_eq!(here.1, rules.iter().copied().collect()),
+            _ => assert_eq!(here.0, "not_auditable", "{}", recipe.name),
+        }
+    }
+}
+
+/// The outcome and the rules broken, as `audit --json` tells them.
+fn outcome(path: &str) -> (String, BTreeSet<&'static str>) {
+    let output = support::run(&["audit", "--json", path]);
+    assert_eq!(output.status.code(), Some(1), "{path}");
+    let json: serde_json::Value = serde_json::from_str(&support::stdout(&output)).unwrap();
+    let file = &json["files"][0];
+    let findings = file["findings"].as_array().unwrap();
+    let rules = findings.iter().map(|finding| {
+        let id = finding["rule"].as_str().unwrap();
+        audit::rules().find(|rule| rule.id == id).expect("a rule of the table").id
+    });
+    (file["outcome"].as_str().unwrap().into(), rules.collect())
+}
