@@ -1,0 +1,219 @@
+//! The audit's commands, driven as a user would.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use support::{run, scratch, stdout, xtask, zig_cc};
+
+/// A program for glibc that needs 2.39 by a weak symbol alone, the commonest real failure.
+fn weak_only() -> Vec<u8> {
+    let source = b"#include <stdio.h>\nextern int pidfd_getpid(int) __attribute__((weak));\n\
+                   int main(void) { puts(\"x\"); return pidfd_getpid ? pidfd_getpid(0) : 0; }\n";
+    let args = ["-target", "x86_64-linux-gnu.2.39", "-O1", "-s", "-fPIE", "-pie", "{in}/main.c"];
+    zig_cc(&[("main.c", source)], &args)
+}
+
+fn json(args: &[&str]) -> Value {
+    let output = run(args);
+    serde_json::from_str(&stdout(&output)).unwrap_or_else(|error| {
+        panic!("{args:?}: {error}\n{}", String::from_utf8_lossy(&output.stderr))
+    })
+}
+
+/// Validates by an independent validator.
+fn assert_valid(json: &Value) {
+    let folder = scratch(&format!("schema-{}", std::process::id()));
+    let file = folder.join("audit.json");
+    fs::write(&file, json.to_string()).unwrap();
+    let schema = support::root().join("schemas/audit.schema.json");
+    let script = "import fastjsonschema, json, sys\n\
+                  fastjsonschema.compile(json.load(open(sys.argv[1])))(json.load(open(sys.argv[2])))";
+    let output = Command::new("python3").args(["-c", script]).arg(schema).arg(file).output();
+    let output = output.expect("python3 with fastjsonschema (apt: python3-fastjsonschema)");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_json_of_a_folder_follows_the_schema() {
+    let folder = scratch("audit-json");
+    fs::write(folder.join("weak"), weak_only()).unwrap();
+    fs::write(folder.join("damaged"), &weak_only()[..700]).unwrap();
+    fs::write(folder.join("notes.txt"), "no binary\n").unwrap();
+    fs::copy("/bin/sh", folder.join("sh")).unwrap();
+    for command in ["audit", "audit-glibc"] {
+        let answer = json(&[command, "--json", folder.to_str().unwrap()]);
+        assert_valid(&answer);
+        let files = answer["files"].as_array().unwrap();
+        let names: Vec<_> = files.iter().map(|file| file["path"].as_str().unwrap()).collect();
+        assert_eq!(files.len(), 3, "{names:?}: the text is passed over");
+        assert_eq!(files[0]["outcome"], "not_auditable");
+        assert!(files[0]["glibc_floor"].is_null());
+        assert_eq!(files[2]["glibc_max"], "2.39");
+        assert_eq!(files[2]["glibc_floor"], "2.39", "the node is not flagged weak");
+        assert_eq!(files[2]["glibc_strong"], "2.34");
+        let symbols = files[2]["symbols"].as_array().unwrap();
+        let weak = symbols.iter().find(|symbol| symbol["name"] == "pidfd_getpid").unwrap();
+        assert_eq!(weak["version"], "GLIBC_2.39");
+        assert_eq!(weak["library"], "libc.so.6");
+        assert_eq!(weak["weak"], true);
+    }
+}
+
+#[test]
+fn the_floor_decides_and_the_exit_code_says_so() {
+    let folder = scratch("audit-max");
+    let file = folder.join("weak");
+    fs::write(&file, weak_only()).unwrap();
+    let file = file.to_str().unwrap();
+    assert_eq!(run(&["audit-glibc", file]).status.code(), Some(0));
+    assert_eq!(run(&["audit-glibc", "--max", "2.39", file]).status.code(), Some(0));
+    assert_eq!(run(&["audit-glibc", "--max", "2.100", file]).status.code(), Some(0));
+    let refused = run(&["audit-glibc", "--max", "2.17", file]);
+    assert_eq!(refused.status.code(), Some(1));
+    let text = stdout(&refused);
+    for part in ["elf-glibc-floor", "pidfd_getpid (weak)", "libc.so.6", "Debian 12", "zigbuild"] {
+        assert!(text.contains(part), "no `{part}` in:\n{text}");
+    }
+    assert_eq!(run(&["audit-glibc", "--max", "latest", file]).status.code(), Some(2));
+    assert_eq!(run(&["audit-glibc", "/no/such/file"]).status.code(), Some(2));
+    assert_eq!(run(&["audit", "--policy", "none-such", file]).status.code(), Some(2));
+}
+
+#[test]
+fn what_is_no_binary_is_an_error_by_name_and_passed_over_in_a_folder() {
+    let folder = scratch("audit-text");
+    let file = folder.join("README");
+    fs::write(&file, "text").unwrap();
+    fs::write(folder.join("empty"), "").unwrap();
+    let named = run(&["audit-glibc", file.to_str().unwrap()]);
+    assert_eq!(named.status.code(), Some(1));
+    assert!(stdout(&named).contains("not an ELF file"));
+    let inside = run(&["audit-glibc", folder.to_str().unwrap()]);
+    assert_eq!(inside.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&inside.stderr).contains("nothing to judge"));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_once_and_loops_end() {
+    use std::os::unix::fs::symlink;
+    let folder = scratch("audit-links");
+    fs::create_dir(folder.join("bin")).unwrap();
+    fs::create_dir(folder.join("elsewhere")).unwrap();
+    let outside = scratch("audit-links-outside").join("program");
+    fs::write(&outside, weak_only()).unwrap();
+    fs::write(folder.join("bin/real"), weak_only()).unwrap();
+    symlink("real", folder.join("bin/alias")).unwrap();
+    symlink("..", folder.join("bin/up")).unwrap();
+    symlink(&outside, folder.join("elsewhere/one")).unwrap();
+    symlink(&outside, folder.join("elsewhere/two")).unwrap();
+    symlink("nowhere", folder.join("elsewhere/broken")).unwrap();
+    let answer = json(&["audit-glibc", "--json", folder.to_str().unwrap()]);
+    let paths: Vec<_> =
+        answer["files"].as_array().unwrap().iter().map(|f| f["path"].as_str().unwrap()).collect();
+    let tail = |path: &str| path.strip_prefix(folder.to_str().unwrap()).unwrap().to_owned();
+    let paths: Vec<_> = paths.into_iter().map(tail).collect();
+    assert_eq!(paths, ["/bin/real", "/elsewhere/one"]);
+}
+
+#[test]
+fn members_of_archives_and_standard_input_are_judged() {
+    let folder = scratch("audit-archives");
+    fs::write(folder.join("prog"), weak_only()).unwrap();
+    fs::write(folder.join("cut"), &weak_only()[..700]).unwrap();
+    fs::write(folder.join("notes.txt"), "text").unwrap();
+    let script = "import tarfile, zipfile\n\
+                  names = ['prog', 'cut', 'notes.txt']\n\
+                  for mode, out in [('w:gz', 'a.tar.gz'), ('w:xz', 'a.tar.xz'), ('w', 'a.tar')]:\n\
+                  \x20   with tarfile.open(out, mode) as t: [t.add(n) for n in names]\n\
+                  with zipfile.ZipFile('a.whl', 'w', zipfile.ZIP_DEFLATED) as z:\n\
+                  \x20   [z.write(n) for n in names + ['a.tar.gz']]\n\
+                  with zipfile.ZipFile('stored.zip', 'w') as z: z.write('prog', 'bin/prog')\n\
+                  open('broken.tar.gz', 'wb').write(open('a.tar.gz', 'rb').read()[:-200])\n";
+    let made = Command::new("python3").args(["-c", script]).current_dir(&folder).status().unwrap();
+    assert!(made.success());
+    for (archive, expected) in [
+        ("a.tar.gz", vec![("a.tar.gz!prog", "ok"), ("a.tar.gz!cut", "not_auditable")]),
+        ("a.tar.xz", vec![("a.tar.xz!prog", "ok"), ("a.tar.xz!cut", "not_auditable")]),
+        ("a.tar", vec![("a.tar!prog", "ok"), ("a.tar!cut", "not_auditable")]),
+        (
+            "a.whl",
+            vec![
+                ("a.whl!prog", "ok"),
+                ("a.whl!cut", "not_auditable"),
+                ("a.whl!a.tar.gz!prog", "ok"),
+                ("a.whl!a.tar.gz!cut", "not_auditable"),
+            ],
+        ),
+        ("stored.zip", vec![("stored.zip!bin/prog", "ok")]),
+    ] {
+        let output = xtask().args(["audit", "--json", archive]).current_dir(&folder).output();
+        let answer: Value = serde_json::from_str(&stdout(&output.unwrap())).unwrap();
+        assert_valid(&answer);
+        let files = answer["files"].as_array().unwrap().iter();
+        let found: Vec<_> = files
+            .map(|file| (file["path"].as_str().unwrap(), file["outcome"].as_str().unwrap()))
+            .collect();
+        assert_eq!(found, expected, "{archive}");
+    }
+    let broken = xtask().args(["audit", "broken.tar.gz"]).current_dir(&folder).output().unwrap();
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(stdout(&broken).contains("the archive is damaged"), "{}", stdout(&broken));
+
+    for bytes in [fs::read(folder.join("prog")).unwrap(), fs::read(folder.join("a.whl")).unwrap()] {
+        let mut child = xtask()
+            .args(["audit-glibc", "--max", "2.17", "--json", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&bytes).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+        assert_eq!(answer["files"][0]["findings"][0]["rule"], "elf-glibc-floor");
+        assert!(answer["files"][0]["path"].as_str().unwrap().starts_with('-'));
+    }
+}
+
+#[test]
+fn an_earlier_report_shows_what_got_worse() {
+    let folder = scratch("audit-against");
+    let source = b"#include <stdio.h>\nint main(void) { puts(\"x\"); return 0; }\n";
+    let args = ["-target", "x86_64-linux-gnu.2.17", "-O1", "-s", "-fPIE", "-pie", "{in}/main.c"];
+    fs::write(folder.join("prog"), zig_cc(&[("main.c", source)], &args)).unwrap();
+    let path = folder.join("prog");
+    let earlier = run(&["audit", "--json", path.to_str().unwrap()]);
+    fs::write(folder.join("old.json"), &earlier.stdout).unwrap();
+    let against = |file: &Path| {
+        let old = folder.join("old.json");
+        run(&["audit", "--against", old.to_str().unwrap(), file.to_str().unwrap()])
+    };
+    assert_eq!(against(&path).status.code(), Some(0), "nothing got worse");
+    let moved = folder.join("new");
+    fs::create_dir(&moved).unwrap();
+    fs::write(moved.join("prog"), weak_only()).unwrap();
+    let worse = against(&moved.join("prog"));
+    assert_eq!(worse.status.code(), Some(1));
+    assert!(stdout(&worse).contains("worse-floor"), "{}", stdout(&worse));
+    fs::write(folder.join("old.json"), "[]").unwrap();
+    assert_eq!(against(&path).status.code(), Some(2));
+}
+
+#[test]
+fn the_rules_and_policies_are_listed() {
+    let rules = json(&["audit", "--list-rules", "--json"]);
+    for rule in rules["rules"].as_array().unwrap() {
+        let page = format!("docs/rules/{}.md", rule["id"].as_str().unwrap());
+        assert!(support::root().join(&page).is_file(), "{page}");
+    }
+    let policies = json(&["audit", "--list-policies", "--json"]);
+    assert_eq!(policies["policies"][0]["name"], "default");
+}
