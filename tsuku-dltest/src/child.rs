@@ -18,6 +18,7 @@ pub fn test(record: &Record, path: &[u8], root: Option<&[u8]>) {
         Err(failure) => return record.fail(&failure),
     };
     record.set_state(State::Loading);
+    let process = sys::process();
     let handle = match sys::dlopen(&target.name) {
         Ok(handle) => handle,
         Err(message) => {
@@ -29,9 +30,13 @@ pub fn test(record: &Record, path: &[u8], root: Option<&[u8]>) {
             return record.fail(&explain(failure, &cause, path));
         }
     };
+    // The library may have forked, and a copy of this process must not answer for it.
+    sys::end_unless(process);
     record.set_state(State::Loaded);
     record.set_state(State::Unloading);
-    match sys::dlclose(handle) {
+    let closed = sys::dlclose(handle);
+    sys::end_unless(process);
+    match closed {
         Ok(()) => {
             // A thread that the library left behind now runs in code that is gone.
             sys::let_other_threads_run();

@@ -43,8 +43,8 @@ pub struct Library {
     pub rpath: Option<Vec<u8>>,
     /// `DT_RUNPATH`.
     pub runpath: Option<Vec<u8>>,
-    /// Version names from `DT_VERNEED`, with the library that must have them.
-    pub versions: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Version names from `DT_VERNEED`, whichever library must have them.
+    pub versions: Vec<Vec<u8>>,
 }
 
 /// The processor of a library, by `e_machine`.
@@ -291,7 +291,7 @@ fn versions<S: Source>(
     start: u64,
     count: u64,
     names: &Names<'_, S>,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Failure> {
+) -> Result<Vec<Vec<u8>>, Failure> {
     let cut_off = || corrupt("the version table is cut off");
     let read = |at: u64| {
         let mut record = [0; 16];
@@ -301,14 +301,13 @@ fn versions<S: Source>(
     let mut at = start;
     for _ in 0..count.min(MOST_VERSIONS as u64) {
         let need = read(at)?;
-        let file = names.get(u64::from(word(&need, 4)))?;
         let mut aux = at.checked_add(u64::from(word(&need, 8))).ok_or_else(cut_off)?;
         for _ in 0..half(&need, 2) {
             if versions.len() == MOST_VERSIONS {
                 return Ok(versions);
             }
             let version = read(aux)?;
-            versions.push((names.get(u64::from(word(&version, 8)))?, file.clone()));
+            versions.push(names.get(u64::from(word(&version, 8)))?);
             match word(&version, 12) {
                 0 => break,
                 next => aux = aux.checked_add(u64::from(next)).ok_or_else(cut_off)?,
@@ -361,7 +360,7 @@ impl Library {
         let musl = |name: &Vec<u8>| {
             name.starts_with(b"libc.musl-") || name.starts_with(b"ld-musl-") || name == b"libc.so"
         };
-        let versioned = self.versions.iter().any(|(version, _)| version.starts_with(b"GLIBC_"));
+        let versioned = self.versions.iter().any(|version| version.starts_with(b"GLIBC_"));
         if versioned || self.needed.iter().any(glibc) {
             Some(Libc::Glibc)
         } else if self.needed.iter().any(musl) {

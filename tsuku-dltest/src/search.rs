@@ -127,9 +127,13 @@ impl System {
 
     /// Whether musl answers to `name` itself, whatever the file system holds.
     fn is_libc(&self, name: &[u8]) -> bool {
+        // The list is `reserved` in load_library.
+        const RESERVED: &[&[u8]] = &[b"c.", b"pthread.", b"rt.", b"m.", b"dl.", b"util.", b"xnet."];
         self.libc == Libc::Musl
-            && (name.starts_with(b"libc.") || name.starts_with(b"ld-musl-"))
-            && !name.starts_with(b"libc.so.6")
+            && (name.starts_with(b"ld-musl-")
+                || name
+                    .strip_prefix(b"lib")
+                    .is_some_and(|rest| RESERVED.iter().any(|it| rest.starts_with(it))))
     }
 
     /// Looks for `name`, needed by `nodes[parent]`.

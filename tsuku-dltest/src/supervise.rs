@@ -11,7 +11,8 @@ use alloc::vec::Vec;
 
 /// How often running children are looked after.
 const WATCH: Millis = 25;
-/// How long the last processes are waited for, once all children have been killed.
+/// How long a process that was killed is waited for. Freeing gigabytes takes the kernel seconds; the
+/// process runs no more code, and holds nothing of the caller's.
 const SWEEP: Millis = 300;
 
 /// How to test.
@@ -31,8 +32,8 @@ pub struct Settings<'a> {
 struct Running {
     index: usize,
     child: Child,
-    /// Why it was killed, if it was.
-    killed: Option<Kind>,
+    /// Why and when it was killed, if it was.
+    killed: Option<(Kind, Millis)>,
     started: Millis,
 }
 
@@ -80,7 +81,7 @@ pub fn run(
         }
         let mut index = 0;
         while let Some(it) = running.get_mut(index) {
-            let Some(ending) = it.child.ended() else {
+            let Some(ending) = it.child.ended().or_else(|| given_up(it, clock())) else {
                 index += 1;
                 continue;
             };
@@ -113,7 +114,7 @@ fn limit(parent: &Parent, schedule: &mut Schedule, running: &mut [Running], time
         let (Due::Slot(index) | Due::Timeout(index)) = due;
         let Some(it) = running.iter_mut().find(|it| it.index == index) else { continue };
         if matches!(due, Due::Timeout(_)) || it.child.is_stopped() {
-            kill(it, Kind::Timeout);
+            kill(it, Kind::Timeout, time);
         } else {
             it.child.yield_processor();
         }
@@ -122,13 +123,19 @@ fn limit(parent: &Parent, schedule: &mut Schedule, running: &mut [Running], time
         if time >= it.started + WATCH
             && let Some(kind) = parent.watch(&mut it.child)
         {
-            kill(it, kind);
+            kill(it, kind, time);
         }
     }
 }
 
-fn kill(it: &mut Running, why: Kind) {
-    it.killed = it.killed.or(Some(why));
+/// How a child that was killed and is still not gone will end.
+fn given_up(it: &Running, time: Millis) -> Option<Ending> {
+    let (_, since) = it.killed?;
+    (time > since + SWEEP).then_some(Ending::Signaled(libc::SIGKILL))
+}
+
+fn kill(it: &mut Running, why: Kind, time: Millis) {
+    it.killed = it.killed.or(Some((why, time)));
     it.child.kill();
 }
 
@@ -154,7 +161,8 @@ fn sweep_all(parent: &Parent) {
 /// The verdict on a child that ended after `ms` milliseconds.
 fn judge(it: &Running, ending: Ending, ms: Millis) -> Verdict {
     let record = it.child.record();
-    let failure = match (record.state(), ending, it.killed) {
+    let killed = it.killed.map(|(kind, _)| kind);
+    let failure = match (record.state(), ending, killed) {
         (State::Unloaded, Ending::Exited(0), _) | (State::Unloaded, _, Some(_)) => None,
         (State::Failed, ..) => Some(record.failure()),
         (state, ending, killed) => Some(failure(state, ending, killed, ms)),
@@ -181,7 +189,7 @@ fn failure(state: State, ending: Ending, killed: Option<Kind>, ms: Millis) -> Fa
     };
     if let Some(kind) = killed {
         let what = match kind {
-            Kind::OutOfMemory => "took more than 2 GiB of memory".into(),
+            Kind::OutOfMemory => "took more than 1 GiB of memory".into(),
             Kind::ForkBomb => "started more than 256 processes or threads".into(),
             _ => format!("did not finish within {}.{:03} s", ms / 1000, ms % 1000),
         };

@@ -19,7 +19,7 @@ use core::ptr::NonNull;
 /// Kept of what a child writes, in bytes.
 const TAIL: usize = 400;
 /// More than a library may take while it is loaded, in bytes.
-const MOST_MEMORY: u64 = 2 << 30;
+const MOST_MEMORY: u64 = 1 << 30;
 /// More processes or threads than a library may start while it is loaded.
 const MOST_TASKS: u64 = 256;
 

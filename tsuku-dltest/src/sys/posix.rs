@@ -366,6 +366,23 @@ pub fn dlclose(handle: NonNull<c_void>) -> Result<(), Vec<u8>> {
     }
 }
 
+/// The number of this process, from the kernel.
+pub fn process() -> i32 {
+    // SAFETY: has no preconditions.
+    #[cfg(target_os = "linux")]
+    return unsafe { libc::syscall(libc::SYS_getpid) } as i32;
+    // SAFETY: as above.
+    #[cfg(target_os = "macos")]
+    return unsafe { libc::getpid() };
+}
+
+/// Ends this process unless it is still `process`.
+pub fn end_unless(process: i32) {
+    if self::process() != process {
+        exit_now(0);
+    }
+}
+
 /// Waits a moment if there are other threads in this process, so that what they do shows.
 pub fn let_other_threads_run() {
     const MOMENT: libc::useconds_t = 30_000;

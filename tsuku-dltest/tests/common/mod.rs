@@ -1,0 +1,192 @@
+//! Runs the program as its real caller does: pipes for both outputs, /dev/null for input, 5 seconds,
+//! strict JSON. And looks behind it: what is left running, whether its pipes close.
+
+// Each test uses a part of it.
+#![allow(dead_code)]
+
+use serde_json::Value;
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// The patience of the real caller.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How a run went.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    pub took: Duration,
+    /// Processes that were still there when the program had ended.
+    pub left: Vec<String>,
+    /// Whether both pipes were closed in time.
+    pub closed: bool,
+}
+
+impl Outcome {
+    /// The answer, judged as strictly as the caller does, and more: the exit status must fit.
+    pub fn answer(&self) -> Result<Vec<Value>, String> {
+        if !self.closed {
+            return Err(format!("the pipes were still open after {PATIENCE:?}"));
+        }
+        if !self.left.is_empty() {
+            return Err(format!("left behind: {}", self.left.join(", ")));
+        }
+        let text = std::str::from_utf8(&self.stdout).map_err(|error| error.to_string())?;
+        let entries: Vec<Value> = serde_json::from_str(text)
+            .map_err(|error| format!("{error} in {text:?}, {:?} {:?}", self.code, self.signal))?;
+        let all_ok = entries.iter().all(|entry| entry["ok"] == true);
+        let expected = if all_ok { 0 } else { 1 };
+        match self.code {
+            Some(code) if code == expected => Ok(entries),
+            code => Err(format!("status {code:?}, signal {:?} instead of {expected}", self.signal)),
+        }
+    }
+}
+
+/// The program under test: `TSUKU_DLTEST_BIN`, else the one that cargo built.
+pub fn program() -> PathBuf {
+    match std::env::var_os("TSUKU_DLTEST_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => PathBuf::from(env!("CARGO_BIN_EXE_tsuku-dltest")),
+    }
+}
+
+/// A run to be.
+pub struct Run {
+    command: Command,
+    marker: String,
+}
+
+impl Run {
+    pub fn of(program: &Path) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let marker = format!("HOSTILE_RUN={}-{count}", std::process::id());
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOSTILE_RUN", marker.trim_start_matches("HOSTILE_RUN="))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self { command, marker }
+    }
+
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn directory(mut self, directory: &Path) -> Self {
+        self.command.current_dir(directory);
+        self
+    }
+
+    pub fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
+        change(&mut self.command);
+        self
+    }
+
+    /// As the user "nobody".
+    pub fn unprivileged(mut self) -> Self {
+        self.command.uid(65534).gid(65534);
+        self
+    }
+
+    pub fn go(mut self) -> Outcome {
+        let started = Instant::now();
+        let mut child = self.command.spawn().unwrap_or_else(|error| {
+            panic!("cannot start {:?}: {error}", self.command.get_program())
+        });
+        let (send, receive) = mpsc::channel();
+        let outputs: [Option<Box<dyn Read + Send>>; 2] = [
+            child.stdout.take().map(|it| Box::new(it) as Box<dyn Read + Send>),
+            child.stderr.take().map(|it| Box::new(it) as Box<dyn Read + Send>),
+        ];
+        let mut expected = 0;
+        for (index, output) in outputs.into_iter().enumerate() {
+            let Some(mut output) = output else { continue };
+            expected += 1;
+            let send = send.clone();
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                let _ = output.read_to_end(&mut bytes);
+                let _ = send.send((index, bytes));
+            });
+        }
+        let mut bytes = [Vec::new(), Vec::new()];
+        let mut closed = true;
+        for _ in 0..expected {
+            match receive.recv_timeout(PATIENCE.saturating_sub(started.elapsed())) {
+                Ok((index, output)) => bytes[index] = output,
+                Err(_) => closed = false,
+            }
+        }
+        if !closed {
+            let _ = child.kill();
+        }
+        let status = child.wait().expect("a child to wait for");
+        let took = started.elapsed();
+        let left = processes_with(&self.marker);
+        let [stdout, stderr] = bytes;
+        Outcome { code: status.code(), signal: status.signal(), stdout, stderr, took, left, closed }
+    }
+}
+
+/// The processes whose environment holds `marker` and that do not go away, all killed.
+fn processes_with(marker: &str) -> Vec<String> {
+    let mut found = find_processes(marker);
+    // The kernel takes a moment to end a process that was killed.
+    let until = Instant::now() + Duration::from_millis(100);
+    while !found.is_empty() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+        found = find_processes(marker);
+    }
+    for (pid, _) in &found {
+        let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+    }
+    found.into_iter().map(|(pid, name)| format!("{pid} ({name})")).collect()
+}
+
+fn find_processes(marker: &str) -> Vec<(i32, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
+        let path = entry.path();
+        let environment = std::fs::read(path.join("environ")).unwrap_or_default();
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        if environment.split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes()) {
+            let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+            found.push((pid, String::from(name.trim())));
+        }
+    }
+    found
+}
+
+/// Runs a program that must succeed.
+pub fn tool(program: &str, package: &str, directory: &Path, args: &[OsString]) {
+    let output = Command::new(program).args(args).current_dir(directory).output();
+    match output {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            panic!("{program} {args:?} failed:\n{}", String::from_utf8_lossy(&output.stderr))
+        }
+        Err(error) => panic!("{program} cannot be run ({error}): install the package {package}"),
+    }
+}

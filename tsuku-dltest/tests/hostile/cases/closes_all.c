@@ -1,0 +1,6 @@
+// expect: ok
+#include "hostile.h"
+
+CONSTRUCTOR {
+    for (int i = 0; i < 1024; i++) close(i);
+}

@@ -1,0 +1,8 @@
+// expect: ok
+#include "hostile.h"
+
+CONSTRUCTOR {
+    fclose(stdin);
+    fclose(stdout);
+    fclose(stderr);
+}

@@ -1,0 +1,6 @@
+// expect: ok
+#include "hostile.h"
+
+CONSTRUCTOR {
+    close(1);
+}

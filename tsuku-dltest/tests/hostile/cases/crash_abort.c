@@ -1,0 +1,6 @@
+// expect: crashed signal=6
+#include "hostile.h"
+
+CONSTRUCTOR {
+    abort();
+}

@@ -1,0 +1,7 @@
+// expect: crashed signal=14
+#include "hostile.h"
+
+CONSTRUCTOR {
+    alarm(1);
+    for (;;) pause();
+}

@@ -1,0 +1,6 @@
+// expect: crashed signal=1
+#include "hostile.h"
+
+CONSTRUCTOR {
+    raise(SIGHUP);
+}

@@ -1,0 +1,6 @@
+// expect: crashed signal=4
+#include "hostile.h"
+
+CONSTRUCTOR {
+    raise(SIGILL);
+}

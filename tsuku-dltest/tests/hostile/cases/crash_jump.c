@@ -1,0 +1,6 @@
+// expect: crashed signal=11
+#include "hostile.h"
+
+CONSTRUCTOR {
+    ((void (*)(void))(uintptr_t)8)();
+}

@@ -1,0 +1,7 @@
+// expect: crashed signal=11
+#include "hostile.h"
+
+CONSTRUCTOR {
+    volatile int *volatile null = 0;
+    *null = 1;
+}

@@ -1,0 +1,6 @@
+// expect: crashed signal=40
+#include "hostile.h"
+
+CONSTRUCTOR {
+    raise(40);
+}

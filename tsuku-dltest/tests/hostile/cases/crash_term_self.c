@@ -1,0 +1,6 @@
+// expect: crashed signal=15
+#include "hostile.h"
+
+CONSTRUCTOR {
+    kill(getpid(), SIGTERM);
+}

@@ -1,0 +1,6 @@
+// expect: crashed
+#include "hostile.h"
+
+CONSTRUCTOR {
+    __builtin_trap();
+}

@@ -1,0 +1,6 @@
+// expect: crashed signal=10
+#include "hostile.h"
+
+CONSTRUCTOR {
+    raise(SIGUSR1);
+}

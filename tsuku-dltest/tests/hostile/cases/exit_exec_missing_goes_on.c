@@ -1,0 +1,6 @@
+// expect: ok
+#include "hostile.h"
+
+CONSTRUCTOR {
+    execl("/nonexistent", "x", (char *)0);
+}

@@ -1,0 +1,6 @@
+// expect: exited|crashed
+#include "hostile.h"
+
+CONSTRUCTOR {
+    pthread_exit(0);
+}

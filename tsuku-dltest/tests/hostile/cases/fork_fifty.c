@@ -1,0 +1,10 @@
+// expect: ok
+#include "hostile.h"
+
+CONSTRUCTOR {
+    for (int i = 0; i < 50; i++)
+        if (fork() == 0) {
+            sleep(20);
+            _exit(0);
+        }
+}

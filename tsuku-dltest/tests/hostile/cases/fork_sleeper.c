@@ -1,0 +1,9 @@
+// expect: ok
+#include "hostile.h"
+
+CONSTRUCTOR {
+    if (fork() == 0) {
+        sleep(20);
+        _exit(0);
+    }
+}

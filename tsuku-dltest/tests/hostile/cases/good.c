@@ -1,0 +1,4 @@
+// expect: ok
+#include "hostile.h"
+
+int answer(void) { return 42; }

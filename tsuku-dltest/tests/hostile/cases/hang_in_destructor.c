@@ -1,0 +1,8 @@
+// expect: timeout phase=destructor
+// args: --deadline 0.6
+// libc: gnu
+#include "hostile.h"
+
+DESTRUCTOR {
+    for (;;) pause();
+}

@@ -1,0 +1,7 @@
+// expect: timeout
+// args: --deadline 1.0
+#include "hostile.h"
+
+CONSTRUCTOR {
+    raise(SIGSTOP);
+}

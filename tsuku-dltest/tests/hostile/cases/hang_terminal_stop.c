@@ -1,0 +1,7 @@
+// expect: timeout|ok
+// args: --deadline 1.0
+#include "hostile.h"
+
+CONSTRUCTOR {
+    raise(SIGTSTP);
+}

@@ -1,0 +1,7 @@
+// expect: timeout
+// args: --deadline 0.6
+#include "hostile.h"
+
+CONSTRUCTOR {
+    for (;;) sched_yield();
+}

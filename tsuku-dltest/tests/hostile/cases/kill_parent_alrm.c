@@ -1,0 +1,7 @@
+// expect: ok
+// plain: never
+#include "hostile.h"
+
+CONSTRUCTOR {
+    kill(getppid(), SIGALRM);
+}

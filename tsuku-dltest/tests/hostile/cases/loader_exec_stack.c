@@ -1,0 +1,5 @@
+// expect: ok|exec_stack
+// ldflags: -Wl,-z,execstack
+#include "hostile.h"
+
+int x;

@@ -1,0 +1,5 @@
+// expect: ok
+// ldflags: -nostdlib
+#include "hostile.h"
+
+int x;

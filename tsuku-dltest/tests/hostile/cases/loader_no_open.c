@@ -1,0 +1,5 @@
+// expect: not_loadable
+// ldflags: -Wl,-z,nodlopen
+#include "hostile.h"
+
+int x;

@@ -1,0 +1,5 @@
+// expect: undefined_symbol
+#include "hostile.h"
+
+extern int nowhere;
+int *use = &nowhere;

@@ -1,0 +1,8 @@
+// expect: ok
+#include "hostile.h"
+
+CONSTRUCTOR {
+    printf("hello\n");
+    fprintf(stderr, "world\n");
+    fflush(stdout);
+}

@@ -1,0 +1,6 @@
+// expect: ok
+#include "hostile.h"
+
+DESTRUCTOR {
+    usleep(300000);
+}

@@ -1,0 +1,6 @@
+// expect: ok
+#include "hostile.h"
+
+CONSTRUCTOR {
+    MUST(chdir("/") == 0);
+}

@@ -1,0 +1,6 @@
+// expect: ok
+#include "hostile.h"
+
+CONSTRUCTOR {
+    prctl(PR_SET_DUMPABLE, 0);
+}

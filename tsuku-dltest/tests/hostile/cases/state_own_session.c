@@ -1,0 +1,7 @@
+// expect: ok
+#include "hostile.h"
+
+CONSTRUCTOR {
+    setsid();
+    setpgid(0, 0);
+}

@@ -1,0 +1,5 @@
+// expect: unload_crashed signal=6
+// libc: gnu
+#include "hostile.h"
+
+struct S { ~S() noexcept(false) { throw 1; } } s;

@@ -1,0 +1,7 @@
+// expect: ok
+#include "hostile.h"
+
+DESTRUCTOR {
+    printf("bye\n");
+    fflush(stdout);
+}

@@ -1,0 +1,6 @@
+// expect: ok
+#include "hostile.h"
+
+CONSTRUCTOR {
+    while (open("/dev/null", O_RDONLY) >= 0) {}
+}
