@@ -1,5 +1,8 @@
 //! The program's promises to its callers: answers, exit codes, files of all kinds, environments.
 
+// A test fails by panicking, in its helpers too.
+#![allow(clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use common::{Run, program, tool};
@@ -174,7 +177,7 @@ fn every_kind_of_file_has_its_kind() {
 fn a_file_that_may_not_be_read_says_so() {
     let folder = Folder::new("unreadable");
     let secret = folder.library("libsecret.so", GOOD, &[]);
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0)).expect("permissions");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).expect("permissions");
     let copy = folder.0.join("tsuku-dltest");
     fs::copy(program(), &copy).expect("a copy");
     let is_root =

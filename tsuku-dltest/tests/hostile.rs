@@ -4,6 +4,9 @@
 //!
 //! The musl suite needs a musl build of the program in `TSUKU_DLTEST_MUSL`.
 
+// A test fails by panicking, in its helpers too.
+#![allow(clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use common::{Outcome, Run, program, tool};

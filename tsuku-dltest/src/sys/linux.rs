@@ -3,7 +3,7 @@
 //! Old kernels are served (3.10): what came later is called directly, and ENOSYS or EPERM read as
 //! "absent".
 
-use super::posix::{Errno, File, exit_now, write_all};
+use super::posix::{Errno, File, exit_now, thread_links, write_all};
 use super::sandbox::Restrictions;
 use super::{Ending, Sandbox};
 use crate::elf::Source;
@@ -187,6 +187,8 @@ pub struct Parent {
     /// `/proc/self/task/TID/children`, where the kernel has it.
     children: Option<File>,
     tasks_before: u64,
+    /// What [`thread_links`] says of this one thread, and of those of an emulator that runs it.
+    thread_links: libc::nlink_t,
 }
 
 impl Parent {
@@ -236,6 +238,7 @@ impl Parent {
             restrictions,
             children: File::open(list.as_bytes(), libc::O_RDONLY).ok(),
             tasks_before: tasks(),
+            thread_links: thread_links(),
         })
     }
 
@@ -255,7 +258,8 @@ impl Parent {
     ///
     /// Between fork and `work` stand only the system calls of [`Parent::become_child`].
     pub fn start(&self, _: usize, work: impl FnOnce(&Record)) -> Result<Child, Errno> {
-        assert_single_threaded();
+        // A fork would leave the locks of other threads taken for ever.
+        assert_eq!(thread_links(), self.thread_links, "the parent has more threads than one");
         let record = Shared::new()?;
         let mut ends = [0; 2];
         // SAFETY: `ends` has room for two descriptors.
@@ -415,20 +419,6 @@ impl Parent {
             None => processes().filter(|it| it.parent == self.pid).map(|it| it.pid).collect(),
         }
     }
-}
-
-/// A panic in case of a second thread: a fork would leave its locks taken for ever.
-fn assert_single_threaded() {
-    let mut status = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: the path is NUL-terminated, and `status` is filled in when stat succeeds.
-    let links = unsafe {
-        match libc::stat(c"/proc/self/task".as_ptr(), status.as_mut_ptr()) {
-            0 => status.assume_init().st_nlink,
-            _ => return,
-        }
-    };
-    // The directory's own two, and one per thread.
-    assert!(links == 3, "the parent has more than one thread");
 }
 
 /// Closes what the caller left open, beyond the standard streams: the libraries shall not find it.

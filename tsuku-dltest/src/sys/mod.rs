@@ -19,8 +19,8 @@ pub use macos::{Child, Parent, abilities, now};
 pub use posix::{
     Errno, File, Heap, O_SEARCH, abort, arguments, current_directory, die_of_panic, dlclose,
     dlopen, end_unless, ignore_broken_pipes, is_terminal, let_other_threads_run,
-    open_standard_streams, process, processors, read_all, read_stdin, variable, write_all,
-    write_stderr,
+    open_standard_streams, process, processors, read_all, read_stdin, thread_links, variable,
+    write_all, write_stderr,
 };
 
 /// How a child ended.

@@ -383,18 +383,23 @@ pub fn end_unless(process: i32) {
     }
 }
 
-/// Waits a moment if there are other threads in this process, so that what they do shows.
-pub fn let_other_threads_run() {
-    const MOMENT: libc::useconds_t = 30_000;
+/// The number of links to the directory of this process's threads, which grows with each thread; 0
+/// where there is no such directory.
+pub fn thread_links() -> libc::nlink_t {
     let mut status = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: the path is NUL-terminated, and `status` is read only if stat filled it in. A thread
-    // adds a link to the directory's own two. Where there is no such directory, nobody can tell.
+    // SAFETY: the path is NUL-terminated, and `status` is read only if stat filled it in.
     unsafe {
-        let known = libc::stat(c"/proc/self/task".as_ptr(), status.as_mut_ptr()) == 0;
-        if known && status.assume_init().st_nlink > 3 {
-            libc::usleep(MOMENT);
+        match libc::stat(c"/proc/self/task".as_ptr(), status.as_mut_ptr()) {
+            0 => status.assume_init().st_nlink,
+            _ => 0,
         }
     }
+}
+
+/// Waits a moment for what other threads do to show.
+pub fn let_other_threads_run() {
+    // SAFETY: has no preconditions.
+    unsafe { libc::usleep(30_000) };
 }
 
 /// The loader's message for its last failure.

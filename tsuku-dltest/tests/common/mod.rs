@@ -2,6 +2,7 @@
 //! strict JSON. And looks behind it: what is left running, whether its pipes close.
 
 // Each test uses a part of it.
+#![allow(clippy::expect_used, clippy::panic)]
 #![allow(dead_code)]
 
 use serde_json::Value;
