@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Audit(steps::audit::AuditArgs),
     /// Judge the glibc versions that ELF files need
     AuditGlibc(steps::audit::GlibcArgs),
+    /// Check the workflow files against the plan
+    Workflow(steps::workflow::WorkflowArgs),
     /// Format, lints, tests, the gates
     Ci(steps::ci::CiArgs),
     /// Print where a pinned tool's program is, provisioning it first where needed
@@ -56,6 +58,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Checksum(args) => steps::checksum::run(&args),
         Command::Audit(args) => steps::audit::run(&args),
         Command::AuditGlibc(args) => steps::audit::glibc(&args),
+        Command::Workflow(args) => steps::workflow::run(root, &args),
         Command::Ci(args) => steps::ci::run(root, &args),
         Command::Tool(args) => steps::tool::run(&args),
         Command::Docs(args) => steps::docs::run(root, &args),

@@ -10,6 +10,7 @@ pub mod plan;
 pub mod release;
 pub mod report;
 pub mod sign;
+pub mod workflow;
 
 #[cfg(test)]
 mod mutants;

@@ -13,4 +13,5 @@ pub(crate) mod plan;
 mod runner;
 pub(crate) mod smoke;
 pub(crate) mod tool;
+pub(crate) mod workflow;
 mod workspace;
