@@ -236,6 +236,10 @@ fn kinds() -> Vec<Recipe> {
         program(&[LIBC], &["old"], &[PIE, &[flag.as_str()]].concat())
     };
     vec![
+        Recipe {
+            policy: Policy { format: Some(Format::Elf), ..Policy::NONE },
+            ..recipe("windows-program", windows(), &["format"])
+        },
         recipe("wrong-machine", edited(good(), |file| file.set(18, &[183, 0])), &["arch"]),
         recipe(
             "nix-interpreter",
@@ -292,6 +296,12 @@ fn kinds() -> Vec<Recipe> {
         ),
         recipe("home-path", with_data("/home/me/project/src/main.c"), &["embedded-path"]),
     ]
+}
+
+fn windows() -> Vec<u8> {
+    let args = ["-target", "x86_64-windows-gnu", "-nostdlib", "-s", "-Wl,--entry,_start"];
+    let source = b"void _start(void) { for (;;); }\n";
+    zig_cc(&[("main.c", source)], &[&args[..], &["{in}/main.c"]].concat())
 }
 
 fn with_libgcc() -> Vec<u8> {

@@ -131,9 +131,9 @@ fn every_rule_is_exercised_and_missed_when_disabled() {
     }
 }
 
-/// Needs a file of another format, which is not read yet.
+/// Rules of formats whose recipes are still to be written.
 fn pending(rule: &Rule) -> bool {
-    rule.id == "format"
+    rule.id.starts_with("macho-") || rule.id.starts_with("pe-")
 }
 
 #[test]
