@@ -20,6 +20,11 @@ mod image;
 mod symbols;
 mod verneed;
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
+
 pub use floors::{ABI_MARKERS, Floors, GLIBC, Node, PRIVATE, demanded, node};
 
 /// FreeBSD's EI_OSABI.
