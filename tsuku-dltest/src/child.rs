@@ -8,11 +8,53 @@ use crate::search::{self, Files, Node};
 use crate::sys::{self, Errno, File};
 use alloc::ffi::CString;
 use alloc::format;
+use alloc::vec;
 use alloc::vec::Vec;
 
-/// Tests the library at `path`, and writes to `record` how it went. With a `root`, the library must
-/// lie in that directory.
-pub fn test(record: &Record, path: &[u8], root: Option<&[u8]>) {
+/// What a child is started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task<'a> {
+    /// Test the library at `path`, which must lie in `root` if there is one.
+    Test {
+        /// As given by the caller.
+        path: &'a [u8],
+        /// The value of `--root`.
+        root: Option<&'a [u8]>,
+    },
+    /// Look for the reason why the library at this path crashed.
+    Examine(&'a [u8]),
+}
+
+impl<'a> Task<'a> {
+    /// Does what is asked, and writes to `record` how it went.
+    pub fn perform(self, record: &Record) {
+        match self {
+            Self::Test { path, root } => test(record, path, root),
+            Self::Examine(path) => examine(record, path),
+        }
+    }
+
+    /// The arguments that hand the task to a new program, where a child is one.
+    pub fn to_args(self) -> Vec<&'a [u8]> {
+        match self {
+            Self::Test { path, root: None } => vec![b"test", path],
+            Self::Test { path, root: Some(root) } => vec![b"test", path, root],
+            Self::Examine(path) => vec![b"examine", path],
+        }
+    }
+
+    /// The task that such arguments hand over.
+    pub fn from_args(args: &[&'a [u8]]) -> Option<Self> {
+        match args {
+            [b"test", path] => Some(Self::Test { path, root: None }),
+            [b"test", path, root] => Some(Self::Test { path, root: Some(root) }),
+            [b"examine", path] => Some(Self::Examine(path)),
+            _ => None,
+        }
+    }
+}
+
+fn test(record: &Record, path: &[u8], root: Option<&[u8]>) {
     let target = match check(path, root) {
         Ok(target) => target,
         Err(failure) => return record.fail(&failure),
@@ -258,7 +300,7 @@ fn first_unfit(nodes: &[Node]) -> Option<(usize, &Failure)> {
 }
 
 /// Finds, after a crash, a library of the tree that explains it: damaged files crash loaders.
-pub fn examine(record: &Record, path: &[u8]) {
+fn examine(record: &Record, path: &[u8]) {
     let nodes = search::walk(&SystemFiles, path, library_path().as_deref());
     if let Some((index, failure)) = first_unfit(&nodes) {
         let needed_by = nodes[index].parent.map(|parent| search::chain(&nodes, parent));
@@ -286,5 +328,33 @@ impl Files for SystemFiles {
 
     fn directory(&self) -> Vec<u8> {
         sys::current_directory()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_survive_the_way_through_arguments() {
+        for task in [
+            Task::Test { path: b"/a", root: None },
+            Task::Test { path: b"", root: Some(b"/r") },
+            Task::Examine(b"/a"),
+        ] {
+            assert_eq!(Task::from_args(&task.to_args()), Some(task));
+        }
+        assert_eq!(Task::from_args(&[b"nonsense"]), None);
+    }
+
+    #[test]
+    fn messages_name_what_the_caller_named() {
+        let target = Target {
+            name: c"/proc/self/fd/3/l.so".into(),
+            pinned: Some((b"/proc/self/fd/3".to_vec(), b"/real".to_vec())),
+        };
+        let message = b"/proc/self/fd/3/l.so: needs /proc/self/fd/3/m.so".to_vec();
+        let message = target.in_words_of_caller(message, b"/given/l.so");
+        assert_eq!(message, b"/given/l.so: needs /real/m.so");
     }
 }

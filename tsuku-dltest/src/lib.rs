@@ -19,6 +19,8 @@ pub mod args;
 pub mod cause;
 pub mod child;
 pub mod elf;
+#[cfg(any(target_os = "macos", test))]
+pub mod environment;
 pub mod explain;
 pub mod json;
 pub mod record;
@@ -65,6 +67,8 @@ enum Stop {
 /// Runs the program on its arguments (without the program's own name) and returns its exit code.
 pub fn run(args: &[&[u8]]) -> i32 {
     let started = sys::now();
+    #[cfg(target_os = "macos")]
+    sys::become_child(args);
     sys::open_standard_streams();
     let result = match args::parse(args) {
         Ok(Command::Version { verbose }) => print(&version(verbose)),

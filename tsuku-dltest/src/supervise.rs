@@ -1,6 +1,6 @@
 //! The parent: starts children by the schedule, looks after them, and judges how they ended.
 
-use crate::child;
+use crate::child::Task;
 use crate::record::State;
 use crate::report::{Failure, Kind, Phase, Verdict};
 use crate::schedule::{Due, Limits, Millis, Schedule};
@@ -64,7 +64,7 @@ pub fn run(
     while !schedule.is_done() {
         while let Some(index) = schedule.start(clock()) {
             let path = paths.get(index).copied().unwrap_or_default();
-            match parent.start(index, |record| child::test(record, path, settings.root)) {
+            match parent.start(Task::Test { path, root: settings.root }) {
                 Ok(child) => {
                     running.push(Running { index, child, killed: None, started: clock() });
                 }
@@ -225,7 +225,7 @@ fn look_into_crash(parent: &Parent, path: &[u8], verdict: &mut Verdict) {
     if failure.kind != Kind::Crashed {
         return;
     }
-    let Ok(mut child) = parent.start(0, |record| child::examine(record, path)) else { return };
+    let Ok(mut child) = parent.start(Task::Examine(path)) else { return };
     let end = now() + SWEEP;
     while child.ended().is_none() {
         if now() >= end {

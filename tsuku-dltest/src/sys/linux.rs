@@ -6,6 +6,7 @@
 use super::posix::{Errno, File, exit_now, thread_links, write_all};
 use super::sandbox::Restrictions;
 use super::{Ending, Sandbox};
+use crate::child::Task;
 use crate::elf::Source;
 use crate::record::Record;
 use crate::schedule::Millis;
@@ -253,11 +254,10 @@ impl Parent {
         }
     }
 
-    /// Starts a child that runs `work` and reports to its record. The child ends with status 0
-    /// after `work` and never returns from here.
+    /// Starts a child that performs `task`. It ends with status 0 then, and never returns from here.
     ///
-    /// Between fork and `work` stand only the system calls of [`Parent::become_child`].
-    pub fn start(&self, _: usize, work: impl FnOnce(&Record)) -> Result<Child, Errno> {
+    /// Between fork and the task stand only the system calls of [`Parent::become_child`].
+    pub fn start(&self, task: Task<'_>) -> Result<Child, Errno> {
         // A fork would leave the locks of other threads taken for ever.
         assert_eq!(thread_links(), self.thread_links, "the parent has more threads than one");
         let record = Shared::new()?;
@@ -270,7 +270,7 @@ impl Parent {
         match Errno::check(unsafe { libc::fork() })? {
             0 => {
                 if self.become_child(input.fd()).is_ok() {
-                    work(record.get());
+                    task.perform(record.get());
                     exit_now(0);
                 }
                 // Said where the parent looks for the reasons of a child that died in code of ours.

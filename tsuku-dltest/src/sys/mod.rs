@@ -14,7 +14,7 @@ pub use linux::{Child, Parent, abilities, now};
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
-pub use macos::{Child, Parent, abilities, now};
+pub use macos::{Child, Parent, abilities, become_child, now};
 
 pub use posix::{
     Errno, File, Heap, O_SEARCH, abort, arguments, current_directory, die_of_panic, dlclose,
