@@ -46,6 +46,20 @@ pub(crate) fn make_folder(path: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(path).with_context(|| format!("cannot make the folder `{}`", path.display()))
 }
 
+/// Gives a file the mode of a program.
+#[cfg(unix)]
+pub(crate) fn make_executable(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("cannot make `{}` executable", path.display()))
+}
+
+/// Windows goes by the name: only that it is there is looked at.
+#[cfg(not(unix))]
+pub(crate) fn make_executable(path: &Path) -> anyhow::Result<()> {
+    fs::metadata(path).map(drop).with_context(|| format!("`{}` is missing", path.display()))
+}
+
 /// User and group of a file or folder; `None` where there is no such thing.
 #[cfg(unix)]
 pub(crate) fn owner(path: &Path) -> anyhow::Result<Option<(u32, u32)>> {

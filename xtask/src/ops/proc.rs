@@ -1,5 +1,6 @@
 //! Programs: started with a scrubbed environment, bounded by a deadline, judged by their status.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -38,6 +39,16 @@ const INHERITED: &[&str] = &[
     "RUSTUP_AUTO_INSTALL",
     "DEVELOPER_DIR",
     "SDKROOT",
+    "GOCACHE",
+    "GOINSECURE",
+    "GOMODCACHE",
+    "GONOSUMDB",
+    "GOPATH",
+    "GOPRIVATE",
+    "GOPROXY",
+    "GOSUMDB",
+    "DOCKER_CONFIG",
+    "DOCKER_CONTEXT",
     "DOCKER_HOST",
     "CONTAINERS_CONF",
     "CONTAINER_HOST",
@@ -82,6 +93,15 @@ pub(crate) enum Output {
     Capture,
     /// Both streams are kept, and every line is shown on our stderr, indented.
     Show,
+}
+
+thread_local! {
+    static LABEL: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// What stands before every line that programs started by this thread show: targets are built at once.
+pub(crate) fn label(text: &str) {
+    LABEL.set(text.to_owned());
 }
 
 /// How a program ended.
@@ -247,6 +267,7 @@ fn reader(
     done: mpsc::Sender<()>,
 ) -> mpsc::Receiver<Vec<u8>> {
     let (send, receive) = mpsc::channel();
+    let label = LABEL.with_borrow(String::clone);
     thread::spawn(move || {
         let mut kept = Vec::new();
         if let Some(stream) = stream {
@@ -257,7 +278,7 @@ fn reader(
                     Ok(0) | Err(_) => break,
                     Ok(_) if output == Output::Show => {
                         let line = String::from_utf8_lossy(kept.get(start..).unwrap_or_default());
-                        eprintln!("    {}", line.trim_end());
+                        eprintln!("{label}    {}", line.trim_end());
                     }
                     Ok(_) => {}
                 }

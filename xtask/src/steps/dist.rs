@@ -2,23 +2,25 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
 use serde_json::Value;
 use xtask_core::audit::{Severity, distros};
 use xtask_core::formats::Binary;
-use xtask_core::plan::{self, Plan};
+use xtask_core::plan::{self, Os, Plan, digest_name};
 use xtask_core::report::{self, Glibc, Manifest, Outcome, Place, Record, checksums};
 
 use super::artifact::{Judged, Sealed, Staged};
-use super::build::{Job, Jobs, Selection, preflight};
+use super::build::{Job, Jobs, Selection};
+use super::clock::Clock;
+use super::pack;
+use super::preflight::preflight;
 use super::smoke::Subject;
 use super::workspace::Workspace;
 use crate::exit::{Exit, refused};
 use crate::ops::files::{self, Lock, TempFolder};
-use crate::ops::{cargo, probe, tools};
+use crate::ops::{cargo, probe, proc, tools};
 
 /// Arguments of `dist`.
 #[derive(Debug, Args)]
@@ -34,7 +36,7 @@ pub(crate) struct DistArgs {
 pub(crate) fn run(root: Option<&Path>, args: &DistArgs) -> anyhow::Result<Exit> {
     let workspace = Workspace::open(root)?;
     let plan = workspace.plan(args.selection.version.as_deref())?;
-    let jobs = Jobs::select(&workspace, &args.selection)?;
+    let jobs = Jobs::select(&workspace, &args.selection, &plan.version)?;
     let out = match &args.out {
         Some(out) => {
             std::path::absolute(out).with_context(|| format!("`{}` is no path", out.display()))?
@@ -44,30 +46,30 @@ pub(crate) fn run(root: Option<&Path>, args: &DistArgs) -> anyhow::Result<Exit> 
     let _lock = Lock::take(&lock_path(&out)?, &format!("its work on `{}`", out.display()))?;
     clear(&out, &plan)?;
 
-    let mut clock = Clock::default();
+    let mut clock = Clock::new("");
     clock.step("preflight", || preflight(&jobs, args.selection.strict, &[&out]))?;
     let staging = TempFolder::new(&out)?;
-    let place = probe::place();
+    let work = Work {
+        workspace: &workspace,
+        plan: &plan,
+        jobs: &jobs,
+        staging: staging.path(),
+        place: &probe::place(),
+    };
+    let targets = jobs.by_target();
+    let alone = targets.len() == 1;
+    // Nothing is shared between targets but cargo's downloads, which cargo locks.
+    let done = files::parallel(&targets, |jobs| work.target(jobs, alone));
     let mut made = Vec::new();
     let mut refusals = Vec::new();
-    for job in &jobs.jobs {
-        let name = job.package.asset_name(job.target, &plan.version);
-        clock.begin(&name);
-        eprintln!("{name} ({}, {})", job.target.triple.name, job.target.builder.name());
-        let work = Work {
-            workspace: &workspace,
-            plan: &plan,
-            jobs: &jobs,
-            staging: staging.path(),
-            place: &place,
-        };
-        match work.asset(job, &name, &mut clock)? {
-            Ok((sealed, record)) => {
-                refusals.extend(refuse(&record, args.selection.strict));
-                made.push((sealed, record));
-            }
-            Err(refusal) => refusals.push(refusal),
+    for target in done {
+        let target = target?;
+        clock.add(target.clock);
+        for (_, record) in &target.made {
+            refusals.extend(refuse(record, args.selection.strict));
         }
+        made.extend(target.made);
+        refusals.extend(target.refusals);
     }
     if !refusals.is_empty() {
         let count = refusals.len();
@@ -84,7 +86,6 @@ pub(crate) fn run(root: Option<&Path>, args: &DistArgs) -> anyhow::Result<Exit> 
         dirty: jobs.head.as_ref().is_none_or(|head| !head.changes.is_empty()),
         assets: made.iter().map(|(_, record)| record.clone()).collect(),
     };
-    clock.begin("release");
     clock.step("digest", || seal_release(&plan, &made, &manifest, staging.path()))?;
     publish(&plan, &made, staging.path(), &out)?;
     print!("{}", report::dist(&manifest, &clock.rows(), &out.to_string_lossy()));
@@ -100,24 +101,67 @@ struct Work<'a> {
     place: &'a Place,
 }
 
+/// What one target's share of a run came to.
+struct Done {
+    made: Vec<(Sealed, Record)>,
+    refusals: Vec<String>,
+    clock: Clock,
+}
+
 impl Work<'_> {
+    /// The assets of one target: what others pin comes first.
+    fn target(&self, jobs: &[&Job<'_>], alone: bool) -> anyhow::Result<Done> {
+        let platform = jobs.first().map_or("", |job| job.target.platform.as_str());
+        let label = if alone { String::new() } else { format!("[{platform}] ") };
+        proc::label(&label);
+        let mut done = Done { made: Vec::new(), refusals: Vec::new(), clock: Clock::new(&label) };
+        let mut pins = Vec::new();
+        for job in jobs {
+            let name = job.package.asset_name(job.target, &self.plan.version);
+            eprintln!("{label}{name} ({}, {})", job.target.triple.name, job.builder());
+            match self.asset(job, &name, &mut pins, &mut done.clock)? {
+                Ok(asset) => done.made.push(asset),
+                Err(refusal) => done.refusals.push(refusal),
+            }
+        }
+        Ok(done)
+    }
+
     /// One asset, from source to a record of how it was judged. The inner error is a gate's.
     fn asset(
         &self,
         job: &Job<'_>,
         name: &str,
+        pins: &mut Vec<(String, String)>,
         clock: &mut Clock,
     ) -> anyhow::Result<Result<(Sealed, Record), String>> {
-        let built = clock.step("build", || job.build(self.jobs))?;
-        let staged = clock.step("stage", || Staged::copy(&built, self.staging, name))?;
+        let built = clock.step("build", || job.build(self.jobs, pins))?;
+        let program = self.staging.join(&job.target.platform).join(name);
+        let mut staged = clock.step("stage", || Staged::copy(&built, &program))?;
+        if job.target.triple.os == Os::Darwin {
+            clock.step("sign", || staged.sign(&job.package.name))?;
+        }
         let sealed = clock.step("seal", || staged.seal())?;
+        pins.push((job.package.name.clone(), sealed.digest().sha256.clone()));
         let policy = plan::policy(job.package, job.target, &self.build_paths(job)?);
         let judged = match clock.step("audit", || sealed.judge(&policy))? {
             Ok(judged) => judged,
             Err(unread) => return Ok(Err(format!("{name}: not auditable: {unread}"))),
         };
+        let packed = pack::Request {
+            root: &self.workspace.root,
+            package: job.package,
+            stem: &job.package.asset_stem(job.target, &self.plan.version),
+            exe_suffix: job.target.triple.exe_suffix(),
+            seconds: self.jobs.head.as_ref().map_or(0, |head| head.time),
+        };
+        let asset = self.staging.join(name);
+        let asset = clock.step("pack", || packed.pack(&judged.sealed, &asset))?;
+        // What users will unpack, not what was packed.
+        let unpacked = TempFolder::new(&std::env::temp_dir())?;
+        let users = packed.unpack(&asset, &judged.sealed, unpacked.path())?;
         let subject = Subject {
-            file: judged.sealed.path(),
+            file: &users,
             package: job.package,
             target: job.target,
             version: &self.plan.version,
@@ -127,18 +171,17 @@ impl Work<'_> {
         })?;
         // What ran is what was sealed and judged.
         judged.sealed.unchanged()?;
-        let record = self.record(job, name, &judged, smoke)?;
-        Ok(Ok((judged.sealed, record)))
+        asset.unchanged()?;
+        let record = self.record(job, name, &asset, &judged, smoke)?;
+        Ok(Ok((asset, record)))
     }
 
     /// Folders of this machine that must not stand in a program.
     fn build_paths(&self, job: &Job<'_>) -> anyhow::Result<Vec<String>> {
-        let mut paths =
-            vec![tools::text(&self.workspace.root)?, tools::text(&job.krate.workspace_root)?];
-        for path in [cargo::home(), cargo::cargo_home()].into_iter().flatten() {
+        let mut paths = vec![tools::text(&self.workspace.root)?];
+        for path in job.folders().into_iter().chain(cargo::home()).chain(cargo::cargo_home()) {
             paths.push(tools::text(&path)?);
         }
-        paths.push(tools::text(&job.krate.target_dir)?);
         paths.sort_unstable();
         paths.dedup();
         Ok(paths)
@@ -148,10 +191,11 @@ impl Work<'_> {
         &self,
         job: &Job<'_>,
         name: &str,
+        asset: &Sealed,
         judged: &Judged,
         smoke: Vec<report::SmokeRow>,
     ) -> anyhow::Result<Record> {
-        let digest = judged.sealed.digest();
+        let digest = asset.digest();
         Ok(Record {
             name: name.to_owned(),
             package: job.package.name.clone(),
@@ -160,7 +204,7 @@ impl Work<'_> {
             size: digest.size,
             sha256: digest.sha256.clone(),
             toolchain: job.toolchain(self.jobs)?,
-            builder: job.target.builder.name().to_owned(),
+            builder: job.builder().to_owned(),
             tools: job.tools(self.jobs)?,
             image: job.image(self.jobs)?,
             built_on: self.place.clone(),
@@ -173,7 +217,8 @@ impl Work<'_> {
 }
 
 fn glibc(judged: &Judged, job: &Job<'_>) -> Option<Glibc> {
-    let promised = job.target.glibc_floor?;
+    // A static program runs on any.
+    let promised = job.target.glibc_floor.filter(|_| !job.package.is_static(job.target))?;
     let Binary::Elf(elf) = &judged.binary else { return None };
     let floors = elf.floors();
     Some(Glibc {
@@ -219,10 +264,27 @@ fn seal_release(
     files::replace(&path, format!("{:#}\n", manifest.to_json()).as_bytes())?;
     let mut lines: Vec<_> =
         made.iter().map(|(_, record)| (record.name.clone(), record.sha256.clone())).collect();
-    lines.push((release.manifest.clone(), files::digest(&path)?.sha256));
+    let mut own = vec![release.manifest.clone()];
+    for (_, record) in made.iter().filter(|(_, record)| has_digest_file(plan, record)) {
+        let name = digest_name(&record.name);
+        files::replace(
+            &staging.join(&name),
+            checksums::line(&record.sha256, &record.name).as_bytes(),
+        )?;
+        own.push(name);
+    }
+    for name in own {
+        let sha256 = files::digest(&staging.join(&name))?.sha256;
+        lines.push((name, sha256));
+    }
     lines.sort_unstable();
     let text: String = lines.iter().map(|(name, sha256)| checksums::line(sha256, name)).collect();
     files::replace(&staging.join(&release.checksums), text.as_bytes())
+}
+
+/// Whether the plan gives the asset a checksum file of its own.
+fn has_digest_file(plan: &Plan, record: &Record) -> bool {
+    plan.config.packages.iter().any(|package| package.name == record.package && package.sha256)
 }
 
 /// Moves the finished files to their place, the checksums last: who finds these finds all.
@@ -233,8 +295,10 @@ fn publish(
     out: &Path,
 ) -> anyhow::Result<()> {
     let release = &plan.config.release;
-    let mut names: Vec<&str> = made.iter().map(|(_, record)| record.name.as_str()).collect();
-    names.extend([release.manifest.as_str(), release.checksums.as_str()]);
+    let mut names: Vec<String> = made.iter().map(|(_, record)| record.name.clone()).collect();
+    let with_digest = made.iter().filter(|(_, record)| has_digest_file(plan, record));
+    names.extend(with_digest.map(|(_, record)| digest_name(&record.name)));
+    names.extend([release.manifest.clone(), release.checksums.clone()]);
     for (i, name) in names.iter().enumerate() {
         let to = out.join(name);
         if let Err(error) = fs::rename(staging.join(name), &to) {
@@ -275,43 +339,4 @@ fn lock_path(out: &Path) -> anyhow::Result<PathBuf> {
     use sha2::Digest as _;
     let name = hex::encode(sha2::Sha256::digest(out.as_os_str().as_encoded_bytes()));
     Ok(tools::folder()?.join("locks").join(name.get(..16).unwrap_or_default()))
-}
-
-/// Times the steps and shows each as it ends.
-#[derive(Default)]
-struct Clock {
-    about: String,
-    rows: Vec<(String, &'static str, Duration)>,
-}
-
-impl Clock {
-    fn begin(&mut self, about: &str) {
-        self.about = about.to_owned();
-    }
-
-    fn step<T>(
-        &mut self,
-        name: &'static str,
-        work: impl FnOnce() -> anyhow::Result<T>,
-    ) -> anyhow::Result<T> {
-        let start = Instant::now();
-        let result = work();
-        let took = start.elapsed();
-        let mark = if result.is_ok() { "" } else { " failed" };
-        eprintln!("  {name:<10}{:>8.2} s{mark}", took.as_secs_f64());
-        self.rows.push((self.about.clone(), name, took));
-        result
-    }
-
-    /// Seconds per step, summed over the assets, in the order they came.
-    fn rows(&self) -> Vec<(String, f64)> {
-        let mut sums: Vec<(String, f64)> = Vec::new();
-        for (_, name, took) in &self.rows {
-            match sums.iter_mut().find(|(seen, _)| seen == name) {
-                Some((_, sum)) => *sum += took.as_secs_f64(),
-                None => sums.push(((*name).to_owned(), took.as_secs_f64())),
-            }
-        }
-        sums
-    }
 }

@@ -46,7 +46,8 @@ impl<'a> Runner<'a> {
         containers: &'a Containers,
     ) -> anyhow::Result<Result<Vec<Self>, String>> {
         let own = Self::own(package, target, host);
-        let mut images: Vec<&str> = containers.userlands().iter().map(String::as_str).collect();
+        let mut images = containers.userlands(target);
+        let asked_for = !images.is_empty();
         if own.is_err() && images.is_empty() {
             images.extend(target.userlands.iter().map(String::as_str));
         }
@@ -60,7 +61,7 @@ impl<'a> Runner<'a> {
         let engine = match containers.engine() {
             Ok(engine) => engine,
             // Images that were asked for must not be passed over; the plan's are a fall-back.
-            Err(error) if !containers.userlands().is_empty() => return Err(error),
+            Err(error) if asked_for => return Err(error),
             Err(error) => {
                 return Ok(Err(format!("{}, and {error:#}", own.err().unwrap_or_default())));
             }

@@ -201,9 +201,15 @@ impl Package {
             .replace("{version}", version)
     }
 
-    /// Whether its program for the target has no loader and needs no library.
+    /// Whether its program for the target has no loader and needs no library. Go's without cgo have
+    /// none on Linux, and use the system's libraries elsewhere.
     pub fn is_static(&self, target: &Target) -> bool {
-        self.policy.is_static || (self.crt_static && target.triple.libc == Libc::Musl)
+        match self.kind {
+            Kind::Go => target.triple.os == Os::Linux,
+            Kind::Rust => {
+                self.policy.is_static || (self.crt_static && target.triple.libc == Libc::Musl)
+            }
+        }
     }
 
     /// The whole of what `--version` must print.

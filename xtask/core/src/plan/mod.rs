@@ -32,6 +32,10 @@ pub struct Facts {
 pub enum AssetKind {
     /// A program.
     Binary,
+    /// An archive with a program.
+    Archive,
+    /// The checksum of one other asset.
+    Digest,
     /// The manifest of the release.
     Manifest,
     /// The checksum file.
@@ -43,10 +47,17 @@ impl AssetKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Binary => "binary",
+            Self::Archive => "archive",
+            Self::Digest => "digest",
             Self::Manifest => "manifest",
             Self::Checksums => "checksums",
         }
     }
+}
+
+/// Name of an asset's own checksum file.
+pub fn digest_name(asset: &str) -> String {
+    alloc::format!("{asset}.sha256")
 }
 
 /// One file of the release.
@@ -90,12 +101,20 @@ impl Plan {
         let mut assets = Vec::new();
         for target in &config.targets {
             for package in config.packages.iter().filter(|p| p.targets.contains(&target.platform)) {
-                assets.push(Asset {
-                    name: package.asset_name(target, &version),
-                    kind: AssetKind::Binary,
-                    package: Some(package.name.clone()),
-                    platform: Some(target.platform.clone()),
-                });
+                let mut add = |name, kind| {
+                    assets.push(Asset {
+                        name,
+                        kind,
+                        package: Some(package.name.clone()),
+                        platform: Some(target.platform.clone()),
+                    });
+                };
+                let name = package.asset_name(target, &version);
+                let digest = package.sha256.then(|| digest_name(&name));
+                add(name, package.archive.map_or(AssetKind::Binary, |_| AssetKind::Archive));
+                if let Some(digest) = digest {
+                    add(digest, AssetKind::Digest);
+                }
             }
         }
         let release =

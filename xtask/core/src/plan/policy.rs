@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::config::{Package, Target};
+use super::config::{Kind, Package, Target};
 use super::triple::{Libc, Os};
 use crate::audit::{Forbidden, Interpreter, Link, Names, Policy, Signed, policies};
 use crate::formats::{Format, elf};
@@ -29,7 +29,8 @@ pub fn policy(package: &Package, target: &Target, build_paths: &[String]) -> Pol
     let base = Policy {
         archs: [Cow::Borrowed(triple.arch)].into_iter().collect(),
         forbidden: Cow::Owned(forbidden),
-        pie: true,
+        // Go links position-dependent programs, and has no memory errors for them to expose.
+        pie: package.kind == Kind::Rust || triple.os == Os::Darwin,
         ..policies::DEFAULT
     };
     match triple.os {

@@ -1,0 +1,95 @@
+//! From a sealed program to the asset that users fetch, and back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use xtask_core::plan::Package;
+
+use super::artifact::Sealed;
+use crate::exit::usage;
+use crate::ops::archive::{self, Entry};
+use crate::ops::files;
+
+/// How one program is packed.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    /// The folder that holds xtask.toml.
+    pub(crate) root: &'a Path,
+    pub(crate) package: &'a Package,
+    /// The archive's top folder.
+    pub(crate) stem: &'a str,
+    pub(crate) exe_suffix: &'a str,
+    /// The commit's time since 1970: the time of every entry.
+    pub(crate) seconds: u64,
+}
+
+impl Request<'_> {
+    /// The asset at `path`: the program itself, or an archive with it.
+    pub(crate) fn pack(&self, program: &Sealed, path: &Path) -> anyhow::Result<Sealed> {
+        match self.package.archive {
+            None => files::copy(program.path(), path)?,
+            Some(format) => {
+                let bytes = archive::pack(format, self.entries(program)?, self.seconds)?;
+                files::replace(path, &bytes)?;
+            }
+        }
+        Sealed::at(path)
+    }
+
+    fn entries(&self, program: &Sealed) -> anyhow::Result<Vec<Entry>> {
+        let mut entries = vec![Entry {
+            path: self.program_path(),
+            data: read(program.path())?,
+            executable: true,
+        }];
+        for name in &self.package.include {
+            let path = self.root.join(name);
+            let Some(file_name) = path.file_name().and_then(|name| name.to_str()) else {
+                return Err(usage(format!("`include` names `{name}`, which is no file")));
+            };
+            entries.push(Entry {
+                path: format!("{}/{file_name}", self.stem),
+                data: read(&path).context("packing what `include` lists in xtask.toml")?,
+                executable: false,
+            });
+        }
+        Ok(entries)
+    }
+
+    fn program_path(&self) -> String {
+        format!("{}/{}{}", self.stem, self.package.binary, self.exe_suffix)
+    }
+
+    /// The program as a user has it after unpacking the asset into `folder`; it is the sealed one.
+    pub(crate) fn unpack(
+        &self,
+        asset: &Sealed,
+        program: &Sealed,
+        folder: &Path,
+    ) -> anyhow::Result<PathBuf> {
+        let Some(format) = self.package.archive else { return Ok(asset.path().to_owned()) };
+        for entry in archive::unpack(format, &read(asset.path())?)? {
+            let path = folder.join(&entry.path);
+            files::replace(&path, &entry.data)?;
+            if entry.executable {
+                files::make_executable(&path)?;
+            }
+        }
+        let path = folder.join(self.program_path());
+        let found = files::digest(&path)?;
+        if found != *program.digest() {
+            bail!(
+                "`{}` holds another program than was packed: sha256 {} instead of {}",
+                asset.path().display(),
+                found.sha256,
+                program.digest().sha256
+            );
+        }
+        Ok(path)
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
