@@ -55,7 +55,11 @@ fn unparsable((line, words): (usize, Vec<String>)) -> Option<Problem> {
     Some(Problem { line, message: first, cure: "see `cargo xtask --help`".to_owned() })
 }
 
-fn all(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// The workflow files of a repository.
+///
+/// # Errors
+/// When there are none.
+pub(super) fn all(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let folder = root.join(".github").join("workflows");
     let entries = std::fs::read_dir(&folder).map_err(|error| {
         usage(format!("cannot read `{}` ({error}): name the files", folder.display()))

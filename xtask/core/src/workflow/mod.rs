@@ -9,7 +9,7 @@ mod yaml;
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use self::known::{ACTIONS, Action, GITHUB, Permission, SUBCOMMANDS, Subcommand};
@@ -671,5 +671,5 @@ pub fn calls(text: &str) -> Vec<(usize, Vec<String>)> {
 
 /// The problems of a file as text, a line each.
 pub fn render(path: &str, problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("{path}:{}\n", problem.to_string())).collect()
+    problems.iter().map(|problem| format!("{path}:{problem}\n")).collect()
 }

