@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Smoke(steps::smoke::SmokeArgs),
     /// Write or verify checksum files
     Checksum(steps::checksum::ChecksumArgs),
+    /// Sign Mach-O files ad hoc, or verify their signatures
+    Codesign(steps::codesign::CodesignArgs),
     /// Judge executables and libraries of any platform
     Audit(steps::audit::AuditArgs),
     /// Judge the glibc versions that ELF files need
@@ -56,6 +58,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Build(args) => steps::build::run(root, &args),
         Command::Smoke(args) => steps::smoke::run(root, &args),
         Command::Checksum(args) => steps::checksum::run(&args),
+        Command::Codesign(args) => steps::codesign::run(root, &args),
         Command::Audit(args) => steps::audit::run(&args),
         Command::AuditGlibc(args) => steps::audit::glibc(&args),
         Command::Workflow(args) => steps::workflow::run(root, &args),

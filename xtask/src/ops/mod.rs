@@ -3,6 +3,7 @@
 pub(crate) mod archive;
 pub(crate) mod bytes;
 pub(crate) mod cargo;
+pub(crate) mod codesign;
 pub(crate) mod container;
 pub(crate) mod files;
 pub(crate) mod git;

@@ -6,6 +6,7 @@ pub(crate) mod build;
 pub(crate) mod checksum;
 pub(crate) mod ci;
 mod clock;
+pub(crate) mod codesign;
 mod containers;
 pub(crate) mod dist;
 pub(crate) mod docs;

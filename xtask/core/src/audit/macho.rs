@@ -166,19 +166,11 @@ fn signature(macho: &MachO, policy: &Policy, judge: &mut Judge<'_>) {
 /// The flaws that one line has room for, and how many more there are.
 fn flaws(flaws: &[Flaw]) -> String {
     const SHOWN: usize = 4;
-    let mut lines: Vec<String> = flaws.iter().take(SHOWN).map(flaw).collect();
+    let mut lines: Vec<String> = flaws.iter().take(SHOWN).map(ToString::to_string).collect();
     if flaws.len() > SHOWN {
         lines.push(format!("{} more", flaws.len() - SHOWN));
     }
     lines.join("; ")
-}
-
-fn flaw(flaw: &Flaw) -> String {
-    let Flaw { kind, page, offset } = flaw;
-    match page {
-        Some(page) => format!("{}: page {page} at offset {offset:#x}", kind.describe()),
-        None => format!("{} ({}) at offset {offset:#x}", kind.describe(), kind.name()),
-    }
 }
 
 fn identifier(macho: &MachO, policy: &Policy, judge: &mut Judge<'_>) {
@@ -271,7 +263,7 @@ fn is_relocatable(path: &str) -> bool {
     let under = |root: &&str| {
         path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    ROOTS.iter().chain(&MARKS).any(|root| under(root))
+    ROOTS.iter().chain(&MARKS).any(under)
 }
 
 fn pie(macho: &MachO, policy: &Policy, judge: &mut Judge<'_>) {

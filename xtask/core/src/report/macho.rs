@@ -10,7 +10,13 @@ use crate::formats::macho::{Flaw, MachO, Signature, Slice};
 /// `universal` and `slices`.
 pub(super) fn fields(macho: &MachO, fields: &mut Map<String, Value>) {
     fields.insert("universal".into(), macho.universal.into());
-    fields.insert("slices".into(), macho.slices.iter().map(slice).collect());
+    fields.insert("slices".into(), slices(macho));
+}
+
+/// The slices of a Mach-O file, as in the audit's JSON.
+#[must_use]
+pub fn slices(macho: &MachO) -> Value {
+    macho.slices.iter().map(slice).collect()
 }
 
 fn slice(slice: &Slice) -> Value {

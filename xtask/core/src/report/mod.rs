@@ -11,6 +11,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+pub use macho::slices;
 pub use manifest::{BuiltIn, Glibc, Manifest, Outcome, Place, Record, SCHEMA, SmokeRow, finding};
 pub use table::Table;
 

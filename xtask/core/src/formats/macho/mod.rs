@@ -152,8 +152,7 @@ pub fn read(source: &dyn Source) -> Result<MachO, Unread> {
 
 fn read_slice(source: &dyn Source, part: &Part) -> Result<Slice, Unread> {
     let window = Window { source, start: part.offset, len: part.size };
-    let image = Image::read(&window)
-        .map_err(|error| within(error, &format!("the slice at {:#x}", part.offset)))?;
+    let image = Image::read(&window).map_err(|error| within(error, part))?;
     let mut flaws = part.flaws.clone();
     if part.cpu.is_some_and(|cpu| cpu != image.cpu) {
         flaws.push(Flaw::at(FlawKind::FatArch, part.offset));
@@ -212,10 +211,12 @@ pub(crate) fn unread(error: ReadError) -> Unread {
     }
 }
 
-/// Says where: a universal file has many load commands.
-fn within(error: Unread, place: &str) -> Unread {
+/// Says in which slice of a universal file.
+fn within(error: Unread, part: &Part) -> Unread {
     match error {
-        Unread::NotAuditable { reason, .. } => damaged(format!("{place}: {reason}")),
+        Unread::NotAuditable { reason, .. } if part.cpu.is_some() => {
+            damaged(format!("the slice at {:#x}: {reason}", part.offset))
+        }
         other => other,
     }
 }

@@ -8,6 +8,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::mem::size_of;
 use object::BigEndian;
 use object::macho::{
@@ -71,6 +72,16 @@ pub struct Flaw {
 impl Flaw {
     pub(super) fn at(kind: FlawKind, offset: u64) -> Self {
         Self { kind, page: None, offset }
+    }
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, page, offset } = self;
+        match page {
+            Some(page) => write!(f, "{}: page {page} at offset {offset:#x}", kind.describe()),
+            None => write!(f, "{} ({}) at offset {offset:#x}", kind.describe(), kind.name()),
+        }
     }
 }
 
