@@ -358,6 +358,8 @@ const POSIX_SPAWN_SETSID: c_int = 0x0400;
 fn program() -> Option<CString> {
     let mut path = vec![0u8; libc::PATH_MAX as usize];
     let mut size = path.len() as u32;
+    // The libc crate has it leave to another crate, for one function.
+    #[expect(deprecated)]
     // SAFETY: the pointer and the size are those of one buffer.
     let known = unsafe { libc::_NSGetExecutablePath(path.as_mut_ptr().cast(), &raw mut size) } == 0;
     path.truncate(path.iter().position(|byte| *byte == 0)?);
