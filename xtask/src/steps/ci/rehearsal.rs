@@ -6,10 +6,11 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 use xtask_core::plan::Invocation;
 
+use crate::exit::Exit;
 use crate::ops::files::{self, TempFolder};
+use crate::ops::git;
 use crate::ops::proc::{self, Output};
 use crate::ops::tools::text;
-use crate::ops::{cargo, git};
 
 /// A clone of the workspace's commit, in a folder whose name is not a simple one.
 pub(super) struct Rehearsal {
@@ -48,39 +49,29 @@ impl Rehearsal {
             .collect())
     }
 
-    /// Builds and checks one platform; returns why it cannot be built on this host.
+    /// Builds and checks one platform; returns why it cannot be built on this host, as its preflight says.
     pub(super) fn run(&self, platform: &str) -> anyhow::Result<Option<String>> {
         let out = self.work.path().join("dist").join(platform);
         let dist =
             self.xtask(&["dist", "--strict", "--target", platform, "--out", &text(&out)?])?;
         eprintln!("  $ cargo xtask dist --strict --target {platform}");
-        if let Some(why) = self.impossible(platform)? {
-            // Asked all the same: it must refuse, and leave nothing.
-            let outcome = proc::run(&dist, Output::Capture)?;
-            if outcome.success() {
-                bail!("expected a refusal ({why}), and it succeeded");
+        let outcome = proc::run(&dist, Output::Show)?;
+        if outcome.success() {
+            self.judge(&out)?;
+            return Ok(None);
+        }
+        if out.join("manifest.json").exists() {
+            bail!("a refused `dist` left a manifest in `{}`", out.display());
+        }
+        let said = String::from_utf8_lossy(&outcome.stderr);
+        match said.split_once("nothing was built: ") {
+            Some((_, lacks)) if outcome.code() == Some(Exit::Tool as i32) => {
+                let lacks =
+                    lacks.lines().skip(1).map(str::trim).filter(|line| !line.starts_with("cure:"));
+                Ok(Some(lacks.collect::<Vec<_>>().join("; ")))
             }
-            if out.join("manifest.json").exists() {
-                bail!("a refused `dist` left a manifest in `{}`", out.display());
-            }
-            return Ok(Some(why));
+            _ => bail!("`dist` ended with {}", outcome.ended()),
         }
-        proc::check(&dist, Output::Show)?;
-        self.judge(&out)?;
-        Ok(None)
-    }
-
-    /// Why this host cannot build the platform, if so.
-    fn impossible(&self, platform: &str) -> anyhow::Result<Option<String>> {
-        let plan = super::super::workspace::Workspace::open(Some(&self.clone))?;
-        let Some(target) = plan.config.target(platform) else { return Ok(None) };
-        if target.builder == xtask_core::plan::Builder::Container {
-            return Ok(Some("container targets are not built yet".to_owned()));
-        }
-        if !cargo::has_std(&self.clone, target.triple.name)? {
-            return Ok(Some(format!("the std of {} is not installed", target.triple.name)));
-        }
-        Ok(None)
     }
 
     /// What other programs say of the assets.
