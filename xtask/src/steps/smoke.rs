@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 use xtask_core::plan::{Package, Plan, Target};
 use xtask_core::report::{self, Outcome, Place, SmokeRow};
 
@@ -13,7 +13,7 @@ use super::containers::{ContainerArgs, Containers};
 use super::runner::Runner;
 use super::workspace::Workspace;
 use crate::exit::{Exit, usage};
-use crate::ops::files::TempFolder;
+use crate::ops::files::{self, TempFolder};
 use crate::ops::proc;
 use crate::ops::tools::text;
 use crate::ops::{cargo, library, probe};
@@ -22,11 +22,21 @@ use crate::ops::{cargo, library, probe};
 #[derive(Debug, Args)]
 pub(crate) struct SmokeArgs {
     /// The asset, for example `dist/tsuku-dltest-linux-amd64`; its name says package and target
-    #[arg(required_unless_present = "named", value_name = "FILE")]
+    #[arg(required_unless_present_any = ["named", "from"], value_name = "FILE")]
     assets: Vec<PathBuf>,
     /// The same, as an option
     #[arg(id = "named", long = "asset", value_name = "FILE")]
     named: Vec<PathBuf>,
+    /// Every asset of the plan that stands in this folder
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// With --from: all assets of this target, and no others
+    #[arg(long, value_name = "TRIPLE|PLATFORM", requires = "from")]
+    target: Option<String>,
+    /// Write what was tried, and on which bytes, as JSON: `finalize` wants it from another machine than
+    /// the builder's
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Smoke-test in each of the plan's `userlands` too
     #[arg(id = "plan_userlands", long = "userlands")]
     plan_userlands: bool,
@@ -47,7 +57,12 @@ pub(crate) fn run(root: Option<&Path>, args: &SmokeArgs) -> anyhow::Result<Exit>
     let host = cargo::rustc(&workspace.root)?.host;
     let place = probe::place();
     let mut exit = Exit::Done;
-    for file in args.assets.iter().chain(&args.named) {
+    let mut files: Vec<PathBuf> = args.assets.iter().chain(&args.named).cloned().collect();
+    if let Some(folder) = &args.from {
+        files.extend(assets_in(folder, &plan, args.target.as_deref())?);
+    }
+    let mut tried = Vec::new();
+    for file in &files {
         let (package, target) = identify(&plan, file)?;
         let subject = Subject { file, package, target, version: &plan.version };
         let mut wanted = args.containers.clone();
@@ -62,8 +77,41 @@ pub(crate) fn run(root: Option<&Path>, args: &SmokeArgs) -> anyhow::Result<Exit>
         if rows.iter().any(bad) {
             exit = Exit::Findings;
         }
+        tried.push(report::tried(&name_of(file), &files::digest(file)?.sha256, &rows));
+    }
+    if let Some(path) = &args.record {
+        let record = json!({ "schema": report::SCHEMA, "assets": tried });
+        files::replace(path, format!("{record:#}\n").as_bytes())?;
     }
     Ok(exit)
+}
+
+/// The plan's assets in a folder; of one target, all of them.
+fn assets_in(folder: &Path, plan: &Plan, target: Option<&str>) -> anyhow::Result<Vec<PathBuf>> {
+    let platform = match target {
+        Some(name) => match plan.config.target(name) {
+            Some(target) => Some(target.platform.as_str()),
+            None => return Err(usage(format!("the plan has no target `{name}`"))),
+        },
+        None => None,
+    };
+    let wanted = plan.assets.iter().filter(|asset| asset.is_program());
+    let wanted = wanted.filter(|asset| platform.is_none() || asset.platform.as_deref() == platform);
+    let (there, absent): (Vec<_>, Vec<_>) =
+        wanted.map(|asset| folder.join(&asset.name)).partition(|path| path.is_file());
+    if platform.is_some()
+        && let Some(path) = absent.first()
+    {
+        return Err(usage(format!("`{}` is missing: `cargo xtask dist` makes it", path.display())));
+    }
+    if there.is_empty() {
+        return Err(usage(format!("`{}` holds no asset of the plan", folder.display())));
+    }
+    Ok(there)
+}
+
+fn name_of(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn identify<'a>(plan: &'a Plan, file: &Path) -> anyhow::Result<(&'a Package, &'a Target)> {

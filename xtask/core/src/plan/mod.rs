@@ -78,6 +78,11 @@ impl Asset {
     pub fn scope(&self) -> &'static str {
         if self.platform.is_some() { "target" } else { "release" }
     }
+
+    /// Whether it is a program or holds one, and so is judged, tried and recorded in the manifest.
+    pub fn is_program(&self) -> bool {
+        matches!(self.kind, AssetKind::Binary | AssetKind::Archive)
+    }
 }
 
 /// The release, decided before anything is done.

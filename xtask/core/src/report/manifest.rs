@@ -206,6 +206,11 @@ pub fn finding(finding: &Finding) -> Value {
     })
 }
 
+/// What a smoke test on its own tried, and on which bytes: rows for that asset's record.
+pub fn tried(name: &str, sha256: &str, rows: &[SmokeRow]) -> Value {
+    json!({ "name": name, "sha256": sha256, "smoke": rows.iter().map(smoke).collect::<Vec<_>>() })
+}
+
 fn smoke(row: &SmokeRow) -> Value {
     json!({
         "check": row.check,

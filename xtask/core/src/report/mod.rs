@@ -12,7 +12,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 pub use macho::slices;
-pub use manifest::{BuiltIn, Glibc, Manifest, Outcome, Place, Record, SCHEMA, SmokeRow, finding};
+pub use manifest::{
+    BuiltIn, Glibc, Manifest, Outcome, Place, Record, SCHEMA, SmokeRow, finding, tried,
+};
 pub use table::Table;
 
 use crate::audit::Finding;
