@@ -286,6 +286,21 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_page_has_every_option() {
+        let manual = include_str!("../man/tsuku-dltest.1").replace('\\', "");
+        let mut options: Vec<&str> = HELP
+            .split_whitespace()
+            .filter(|word| word.starts_with("--"))
+            .map(|word| word.trim_end_matches(']'))
+            .collect();
+        options.push("--verbose");
+        assert!(options.len() > 10);
+        for option in options {
+            assert!(manual.contains(option), "{option}");
+        }
+    }
+
+    #[test]
     fn seconds_are_read_exactly() {
         for (text, millis) in [("4", 4000), ("0.25", 250), ("1.5", 1500), ("2.0009", 2000)] {
             assert_eq!(seconds(text.as_bytes()), Ok(millis), "{text}");

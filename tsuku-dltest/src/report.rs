@@ -168,6 +168,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_schema_knows_all_words() {
+        let schema: serde_json::Value = serde_json::from_str(crate::PROTOCOL).expect("JSON");
+        let listed = |field: &str| schema["$defs"]["entry"]["properties"][field]["enum"].clone();
+        let kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.word()).collect();
+        let phases: Vec<&str> = Phase::ALL.iter().map(|phase| phase.word()).collect();
+        assert_eq!(listed("kind"), serde_json::json!(kinds));
+        assert_eq!(listed("phase"), serde_json::json!(phases));
+    }
+
+    #[test]
     fn words_survive_the_way_through_shared_memory() {
         for (index, kind) in Kind::ALL.iter().enumerate() {
             assert_eq!(kind.number() as usize, index);
