@@ -299,12 +299,18 @@ fn first_unfit(nodes: &[Node]) -> Option<(usize, &Failure)> {
     })
 }
 
-/// Finds, after a crash, a library of the tree that explains it: damaged files crash loaders.
+/// Finds, after a crash, a library of the tree that explains it, for damaged files crash loaders. If
+/// there is none, lets it happen again and notes where.
 fn examine(record: &Record, path: &[u8]) {
     let nodes = search::walk(&SystemFiles, path, library_path().as_deref());
     if let Some((index, failure)) = first_unfit(&nodes) {
         let needed_by = nodes[index].parent.map(|parent| search::chain(&nodes, parent));
-        record.fail(&Failure { needed_by: needed_by.unwrap_or_default(), ..failure.clone() });
+        return record
+            .fail(&Failure { needed_by: needed_by.unwrap_or_default(), ..failure.clone() });
+    }
+    #[cfg(target_os = "linux")]
+    if let Ok(name) = CString::new(path) {
+        sys::crash_again(record, &name);
     }
 }
 

@@ -84,6 +84,13 @@ impl Record {
         self.set_state(State::Failed);
     }
 
+    /// Writes where a crash happened, without allocating: it is called from a signal handler.
+    pub fn note_crash(&self, phase: Phase) {
+        self.kind.store(Kind::Crashed.number(), Ordering::Relaxed);
+        self.phase.store(phase.number(), Ordering::Relaxed);
+        self.set_state(State::Failed);
+    }
+
     /// The failure that the record holds. Its contents may be anything: the library under test can
     /// write to the record too.
     pub fn failure(&self) -> Failure {

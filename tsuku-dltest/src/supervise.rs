@@ -101,7 +101,8 @@ pub fn run(
             );
         }
     }
-    sweep_all(&parent);
+    // Those that end early can wait until the last of many processes is gone.
+    sweep_all(&parent, started.saturating_add(settings.limits.deadline));
     Ok(verdicts
         .into_iter()
         .map(|verdict| verdict.unwrap_or_else(|| Verdict::not_tested("not tested")))
@@ -148,11 +149,11 @@ fn kill_all(parent: &Parent, running: Vec<Running>) {
             parent.wait(core::iter::once(&mut it.child), now() + 1);
         }
     }
-    sweep_all(parent);
+    sweep_all(parent, 0);
 }
 
-fn sweep_all(parent: &Parent) {
-    let end = now() + SWEEP;
+fn sweep_all(parent: &Parent, until: Millis) {
+    let end = until.max(now()) + SWEEP;
     while parent.sweep(core::iter::empty()) && now() < end {
         parent.wait(core::iter::empty(), now() + 1);
     }
@@ -219,7 +220,8 @@ fn failure(state: State, ending: Ending, killed: Option<Kind>, ms: Millis) -> Fa
     }
 }
 
-/// Adds to the verdict on a crash what files explain it.
+/// Adds to the verdict on a crash what a second look can tell: a file that explains it, or where it
+/// happened.
 fn look_into_crash(parent: &Parent, path: &[u8], verdict: &mut Verdict) {
     let Some(failure) = &mut verdict.failure else { return };
     if failure.kind != Kind::Crashed {
@@ -235,6 +237,10 @@ fn look_into_crash(parent: &Parent, path: &[u8], verdict: &mut Verdict) {
     }
     if child.record().state() == State::Failed {
         let found = child.record().failure();
+        if found.kind == Kind::Crashed {
+            failure.phase = found.phase;
+            return;
+        }
         failure.kind = found.kind;
         failure.error.extend_from_slice(b"; a library it needs is damaged: ");
         failure.error.extend_from_slice(&found.error);

@@ -77,12 +77,12 @@ impl Child {
         }
     }
 
-    /// Leaves the processor to others.
+    /// Lets others have the processor first, a third of a fair share left: it may be working honestly.
     pub fn yield_processor(&self) {
         // SAFETY: as for `kill`.
-        unsafe { libc::setpriority(libc::PRIO_PROCESS as _, self.pid as u32, 19) };
+        unsafe { libc::setpriority(libc::PRIO_PROCESS as _, self.pid as u32, 5) };
         // Where sessions are scheduled as groups, the niceness that counts is the group's.
-        put(&format!("/proc/{}/autogroup", self.pid), b"19");
+        put(&format!("/proc/{}/autogroup", self.pid), b"5");
     }
 
     /// Whether the child has been stopped by a signal.

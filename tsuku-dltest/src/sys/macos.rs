@@ -107,10 +107,10 @@ impl Child {
         }
     }
 
-    /// Leaves the processor to others.
+    /// Lets others have the processor first.
     pub fn yield_processor(&self) {
         // SAFETY: as for `kill`.
-        unsafe { libc::setpriority(libc::PRIO_PROCESS, self.pid as u32, 19) };
+        unsafe { libc::setpriority(libc::PRIO_PROCESS, self.pid as u32, 5) };
     }
 
     /// Whether the child has been stopped by a signal.

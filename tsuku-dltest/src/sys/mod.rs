@@ -6,6 +6,10 @@ mod launch;
 mod posix;
 
 #[cfg(target_os = "linux")]
+mod crash;
+#[cfg(target_os = "linux")]
+pub use crash::crash_again;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 mod sandbox;

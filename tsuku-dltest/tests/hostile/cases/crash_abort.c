@@ -1,4 +1,4 @@
-// expect: crashed signal=6
+// expect: crashed signal=6 phase=constructor
 #include "hostile.h"
 
 CONSTRUCTOR {

@@ -1,4 +1,4 @@
-// expect: crashed signal=11
+// expect: crashed signal=11 phase=constructor
 #include "hostile.h"
 
 CONSTRUCTOR {

@@ -1,4 +1,4 @@
-// expect: crashed signal=11
+// expect: crashed signal=11 phase=relocation
 // libc: gnu
 #include "hostile.h"
 
