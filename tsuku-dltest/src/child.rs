@@ -262,6 +262,12 @@ fn inside(path: &[u8], root: &[u8]) -> Result<Target, Failure> {
 /// Adds to a failure who needs what is missing, and where it was looked for.
 fn explain(failure: Failure, cause: &cause::Cause<'_>, path: &[u8]) -> Failure {
     let nodes = search::walk(&SystemFiles, path, library_path().as_deref());
+    // glibc does not say why a segment cannot be mapped.
+    let unmapped = cause::find(&failure.error, ": failed to map segment");
+    let object = unmapped.map(|end| &failure.error[..end]);
+    if object.is_some_and(|object| sys::is_noexec(object)) {
+        return Failure { kind: Kind::Noexec, ..failure };
+    }
     let named = |name: &[u8]| {
         nodes.iter().position(|node| node.path.as_deref() == Some(name) || node.name == name)
     };

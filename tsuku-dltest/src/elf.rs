@@ -191,6 +191,7 @@ fn segments(source: &impl Source, header: &[u8; HEADER]) -> Result<Vec<Segment>,
 
 /// Every page that a loader would map must be in the file: touching one that is not means SIGBUS.
 fn whole(source: &impl Source, segments: &[Segment]) -> Result<(), Failure> {
+    let size = source.size();
     // The smallest page of all supported processors: with larger ones no more pages are missing.
     let page = |end: u64| end.saturating_sub(1) / 4096;
     let mut loadable = segments.iter().filter(|segment| segment.kind == PT_LOAD).peekable();
@@ -201,8 +202,7 @@ fn whole(source: &impl Source, segments: &[Segment]) -> Result<(), Failure> {
         let Some(end) = segment.offset.checked_add(segment.filled) else {
             return Err(corrupt("invalid program header: a segment ends beyond all bounds"));
         };
-        if segment.filled > 0 && page(end) > page(source.size()) {
-            let size = source.size();
+        if segment.filled > 0 && page(end) > page(size) {
             return Err(corrupt(format!(
                 "file too short: truncated at {size} bytes, its segments need {end}"
             )));

@@ -187,6 +187,26 @@ fn a_file_that_may_not_be_read_says_so() {
     assert_eq!(kind(&entries[0]), "unreadable", "{entries:?}");
 }
 
+/// Only root can mount, and not everywhere.
+#[test]
+fn a_mount_without_execution_is_told_apart() {
+    let folder = Folder::new("noexec");
+    let good = folder.library("libgood.so", GOOD, &[]);
+    fs::create_dir(folder.0.join("mount")).expect("a folder");
+    let script = "mount -t tmpfs -o noexec none mount || exit 77; cp \"$2\" mount/; exec \"$1\" \"$PWD/mount/libgood.so\"";
+    let outcome = Run::of(Path::new("unshare"))
+        .args(["-m", "sh", "-c", script, "sh"])
+        .args([program().as_path(), &good])
+        .directory(&folder.0)
+        .go();
+    if outcome.stdout.is_empty() && outcome.code != Some(3) {
+        eprintln!("not run: nothing can be mounted here: {outcome:?}");
+        return;
+    }
+    let entries = outcome.answer().expect("an answer");
+    assert_eq!(kind(&entries[0]), "noexec", "{entries:?}");
+}
+
 #[test]
 fn odd_names_are_taken_as_they_are() {
     let folder = Folder::new("names");
@@ -324,6 +344,20 @@ fn a_library_of_the_other_libc_is_refused() {
     );
     let entries = answer(&[&library]);
     assert_eq!(kind(&entries[0]), "wrong_libc", "{entries:?}");
+}
+
+#[test]
+fn a_library_from_the_future_is_told_apart() {
+    let folder = Folder::new("future");
+    folder.file("future.map", b"GLIBC_2.99 { global: future; };");
+    let stub = ["-nostdlib", "-Wl,-soname,libc.so.6", "-Wl,--version-script=future.map"];
+    folder.library("libstub.so", "void future(void) {}", &stub);
+    let user = "void future(void); void use(void) { future(); }";
+    let library = folder.library("libfuture.so", user, &["-nostdlib", "-L.", "-lstub"]);
+    let entries = answer(&[&library]);
+    assert_eq!(kind(&entries[0]), "libc_too_old", "{entries:?}");
+    let error = entries[0]["error"].as_str().expect("text");
+    assert!(error.contains("version `GLIBC_2.99' not found (required by "), "{error}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub use macos::{Child, Parent, abilities, become_child, now};
 
 pub use posix::{
     Errno, File, Heap, O_SEARCH, abort, arguments, current_directory, die_of_panic, dlclose,
-    dlopen, end_unless, ignore_broken_pipes, is_terminal, let_other_threads_run,
+    dlopen, end_unless, ignore_broken_pipes, is_noexec, is_terminal, let_other_threads_run,
     open_standard_streams, process, processors, read_all, read_stdin, thread_links, variable,
     write_all, write_stderr,
 };

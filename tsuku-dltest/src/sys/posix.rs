@@ -237,6 +237,25 @@ fn irregular(mode: libc::mode_t) -> Option<&'static str> {
     }
 }
 
+/// Whether the file system of `path` is mounted so that nothing on it may be executed.
+pub fn is_noexec(path: &[u8]) -> bool {
+    let Ok(path) = CString::new(path) else { return false };
+    // SAFETY: `path` is NUL-terminated, and `status` is read only if statvfs filled it in.
+    #[cfg(target_os = "linux")]
+    unsafe {
+        let mut status = MaybeUninit::<libc::statvfs>::uninit();
+        libc::statvfs(path.as_ptr(), status.as_mut_ptr()) == 0
+            && status.assume_init().f_flag & libc::ST_NOEXEC != 0
+    }
+    // SAFETY: as above, with the call that tells it there.
+    #[cfg(target_os = "macos")]
+    unsafe {
+        let mut status = MaybeUninit::<libc::statfs>::uninit();
+        libc::statfs(path.as_ptr(), status.as_mut_ptr()) == 0
+            && status.assume_init().f_flags & libc::MNT_NOEXEC as u32 != 0
+    }
+}
+
 /// All that is left in `file`, up to `most` bytes.
 pub fn read_all(file: &File, most: usize) -> Result<Vec<u8>, Errno> {
     let mut bytes = Vec::new();
