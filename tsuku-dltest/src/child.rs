@@ -265,7 +265,7 @@ fn explain(failure: Failure, cause: &cause::Cause<'_>, path: &[u8]) -> Failure {
     // glibc does not say why a segment cannot be mapped.
     let unmapped = cause::find(&failure.error, ": failed to map segment");
     let object = unmapped.map(|end| &failure.error[..end]);
-    if object.is_some_and(|object| sys::is_noexec(object)) {
+    if object.is_some_and(sys::is_noexec) {
         return Failure { kind: Kind::Noexec, ..failure };
     }
     let named = |name: &[u8]| {
