@@ -176,9 +176,9 @@ fn flaws(flaws: &[Flaw]) -> String {
 fn identifier(macho: &MachO, policy: &Policy, judge: &mut Judge<'_>) {
     let Some(expected) = policy.identifier.as_deref() else { return };
     for (slice, signature) in signatures(macho) {
-        let found = signature.identifier.as_deref();
-        if found != Some(expected) {
-            judge.finding(expected, within(macho, slice, found.unwrap_or("none")));
+        // Without an identifier the signature is not right, and that is said elsewhere.
+        if let Some(found) = signature.identifier.as_deref().filter(|found| *found != expected) {
+            judge.finding(expected, within(macho, slice, found));
         }
     }
 }
