@@ -10,6 +10,7 @@ use crate::child::Task;
 use crate::elf::Source;
 use crate::record::Record;
 use crate::schedule::Millis;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -385,27 +386,38 @@ impl Parent {
         if resident * page > MOST_MEMORY {
             return Some(crate::report::Kind::OutOfMemory);
         }
-        let many = tasks() > self.tasks_before + MOST_TASKS && session_size(child.pid) > MOST_TASKS;
+        let many = self.too_many_tasks() && Processes::now().threads_below(child.pid) > MOST_TASKS;
         many.then_some(crate::report::Kind::ForkBomb)
+    }
+
+    /// Whether there is reason to look for a library that starts processes without end.
+    fn too_many_tasks(&self) -> bool {
+        tasks() > self.tasks_before + MOST_TASKS
     }
 
     /// Kills what children left behind: processes that lost their own parents and so became
     /// children of this one. Returns whether there were any.
     pub fn sweep<'a>(&self, running: impl Iterator<Item = &'a Child>) -> bool {
         let running: Vec<i32> = running.map(|child| child.pid).collect();
-        let mut found = false;
-        for pid in self.child_processes() {
-            if !running.contains(&pid) {
-                found = true;
-                // SAFETY: children that were not waited for keep their numbers.
-                unsafe {
-                    libc::kill(pid, libc::SIGKILL);
-                    libc::kill(-pid, libc::SIGKILL);
-                }
-                wait_id(pid, libc::WEXITED);
+        let mut orphans = self.child_processes();
+        orphans.retain(|pid| !running.contains(pid));
+        for pid in &orphans {
+            // SAFETY: children that were not waited for keep their numbers.
+            unsafe {
+                libc::kill(*pid, libc::SIGKILL);
+                libc::kill(-pid, libc::SIGKILL);
+            }
+            wait_id(*pid, libc::WEXITED);
+        }
+        // Those that multiply must go at once, not one generation after the other.
+        if !orphans.is_empty() && self.too_many_tasks() {
+            let processes = Processes::now();
+            for pid in processes.below(&orphans) {
+                // SAFETY: a number that was just seen; at worst it is of another process below.
+                unsafe { libc::kill(pid, libc::SIGKILL) };
             }
         }
-        found
+        !orphans.is_empty()
     }
 
     fn child_processes(&self) -> Vec<i32> {
@@ -416,7 +428,7 @@ impl Parent {
                 let numbers = bytes[..count].split(|byte| *byte == b' ');
                 numbers.filter_map(number).filter_map(|pid| i32::try_from(pid).ok()).collect()
             }
-            None => processes().filter(|it| it.parent == self.pid).map(|it| it.pid).collect(),
+            None => Processes::now().children_of(self.pid),
         }
     }
 }
@@ -443,22 +455,57 @@ fn close_from(first: i32) {
 
 /// A process, from /proc/PID/stat.
 struct Process {
-    pid: i32,
     parent: i32,
     session: i32,
     threads: u64,
 }
 
-/// All processes that can be seen.
-fn processes() -> impl Iterator<Item = Process> {
-    numbered_entries().into_iter().filter_map(|pid| {
+/// All processes that can be seen, by number.
+struct Processes(BTreeMap<i32, Process>);
+
+impl Processes {
+    fn now() -> Self {
+        Self(
+            numbered_entries()
+                .into_iter()
+                .filter_map(|pid| Some((pid, Process::of(pid)?)))
+                .collect(),
+        )
+    }
+
+    fn children_of(&self, parent: i32) -> Vec<i32> {
+        self.0.iter().filter(|(_, it)| it.parent == parent).map(|(pid, _)| *pid).collect()
+    }
+
+    /// Those that descend from one of `roots`, and these.
+    fn below(&self, roots: &[i32]) -> Vec<i32> {
+        self.0.keys().copied().filter(|pid| self.descends(*pid, roots)).collect()
+    }
+
+    fn descends(&self, pid: i32, roots: &[i32]) -> bool {
+        // Numbers may have been used again while the table was made: no way up is longer than this.
+        let up = |pid: &i32| self.0.get(pid).map(|process| process.parent);
+        core::iter::successors(Some(pid), up).take(self.0.len()).any(|pid| roots.contains(&pid))
+    }
+
+    /// The number of threads in the session of `leader` and in processes that descend from it.
+    fn threads_below(&self, leader: i32) -> u64 {
+        self.0
+            .iter()
+            .filter(|(pid, it)| it.session == leader || self.descends(**pid, &[leader]))
+            .map(|(_, process)| process.threads)
+            .sum()
+    }
+}
+
+impl Process {
+    fn of(pid: i32) -> Option<Self> {
         let text = contents(&format!("/proc/{pid}/stat"), 1024);
         // The name, in parentheses, may contain anything.
         let rest = text.get(text.iter().rposition(|byte| *byte == b')')? + 2..)?;
         let signed = |index| field(rest, index).and_then(|value| i32::try_from(value).ok());
-        let (parent, session) = (signed(1)?, signed(3)?);
-        Some(Process { pid, parent, session, threads: field(rest, 17)? })
-    })
+        Some(Self { parent: signed(1)?, session: signed(3)?, threads: field(rest, 17)? })
+    }
 }
 
 /// The names in /proc that are numbers.
@@ -478,14 +525,6 @@ fn numbered_entries() -> Vec<i32> {
         libc::closedir(directory);
     }
     numbers
-}
-
-/// The number of threads of all processes in `session`, of those that descend from its leader too.
-fn session_size(session: i32) -> u64 {
-    processes()
-        .filter(|process| process.session == session || process.parent == session)
-        .map(|process| process.threads)
-        .sum()
 }
 
 /// The number of threads on the whole system, from /proc/loadavg.

@@ -137,8 +137,8 @@ const AUDIT_ARCH: u32 = 0xc000_00b7;
 #[cfg(target_arch = "riscv64")]
 const AUDIT_ARCH: u32 = 0xc000_00f3;
 
-/// Refused altogether: harming other processes, the network beyond TCP, and what only root may do
-/// to the machine.
+/// Refused altogether: harming other processes, the network beyond TCP, what only root may do to the
+/// machine, and leaving the process group.
 const REFUSED: &[c_long] = &[
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
@@ -154,6 +154,11 @@ const REFUSED: &[c_long] = &[
     libc::SYS_sethostname,
     libc::SYS_swapoff,
     PIDFD_GETFD,
+    // It would open sockets past this list.
+    IO_URING_SETUP,
+    // All that a library starts stays in one process group, and so can be killed at once.
+    libc::SYS_setsid,
+    libc::SYS_setpgid,
 ];
 
 /// Refused when aimed at the parent, its group, or everybody.
@@ -164,9 +169,13 @@ const AIMED: &[c_long] = &[
     libc::SYS_rt_sigqueueinfo,
     libc::SYS_rt_tgsigqueueinfo,
     libc::SYS_prlimit64,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_sched_setparam,
     PIDFD_OPEN,
 ];
 const PIDFD_OPEN: c_long = 434;
+const IO_URING_SETUP: c_long = 425;
 const PIDFD_GETFD: c_long = 438;
 
 /// The filter for the children of `parent`, in classic BPF. Offsets are those of
@@ -192,7 +201,7 @@ fn filter(parent: i32) -> Vec<libc::sock_filter> {
         program.extend([unless(AT_LEAST, 0x4000_0000), error(libc::ENOSYS)]);
     }
     for number in REFUSED {
-        program.extend([unless(EQUAL, *number as u32), error(libc::EACCES)]);
+        program.extend([unless(EQUAL, *number as u32), error(libc::EPERM)]);
     }
     // Each of these jumps behind the one `return` that allows all others.
     for (index, number) in AIMED.iter().enumerate() {
