@@ -223,25 +223,25 @@ impl Build<'_> {
     }
 
     /// In a dynamic musl program, std asks for libgcc_s.so.1, which a bare musl system lacks. A linker
-    /// script of that name, found first, gives it the static unwinder that comes with Rust.
+    /// script of that name, found first, gives it the static unwinder that comes with Rust. (A static
+    /// one is linked by Rust's own start files and libc.)
     fn container_flags(&self, inside: &Toolchain) -> anyhow::Result<Vec<String>> {
-        let musl = self.target.triple.libc == Libc::Musl;
-        let mut flags = Vec::new();
-        if musl && !self.package.is_static(self.target) {
-            // By its path: beside it lies a static libc, which must not be found.
-            let unwinder = format!(
-                "{}/lib/rustlib/{}/lib/self-contained/libunwind.a",
-                inside.sysroot, self.target.triple.name
-            );
-            let script = self.target_dir().join("link").join("libgcc_s.so");
-            files::replace(&script, format!("GROUP ( {unwinder} -lgcc )\n").as_bytes())?;
-            flags.extend(["-L", "native=/target/link"].map(str::to_owned));
+        if self.target.triple.libc != Libc::Musl || self.package.is_static(self.target) {
+            return Ok(Vec::new());
         }
+        // By its path: beside it lies a static libc, which must not be found.
+        let unwinder = format!(
+            "{}/lib/rustlib/{}/lib/self-contained/libunwind.a",
+            inside.sysroot, self.target.triple.name
+        );
+        let script = self.target_dir().join("link").join("libgcc_s.so");
+        files::replace(&script, format!("GROUP ( {unwinder} -lgcc )\n").as_bytes())?;
+        let mut flags = vec!["-L", "native=/target/link"];
         // On an image whose `cc` is not musl's, plain `cc` would make a glibc program of it.
-        if musl && inside.musl_gcc {
-            flags.extend(["-C", "linker=musl-gcc"].map(str::to_owned));
+        if inside.musl_gcc {
+            flags.extend(["-C", "linker=musl-gcc"]);
         }
-        Ok(flags)
+        Ok(flags.into_iter().map(str::to_owned).collect())
     }
 
     /// The `zig` builder: the floor is part of the target's name. Caches stay beside the tools.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use xtask_core::plan::{Builder, Invocation, Kind, Package, Target};
+use xtask_core::plan::{Builder, Invocation, Kind, Os, Package, Target};
 use xtask_core::report::BuiltIn;
 
 use super::containers::{ContainerArgs, Containers};
@@ -100,6 +100,8 @@ pub(crate) struct Job<'a> {
     /// The package's folder.
     pub(crate) folder: PathBuf,
     pub(crate) source: Source,
+    /// The plan's, but for macOS from another system.
+    pub(crate) builder: Builder,
 }
 
 /// What a package is built from.
@@ -184,7 +186,10 @@ impl<'a> Job<'a> {
                 Source::Go(folder.join("go").join(name))
             }
         };
-        Ok(Self { package, target, folder: workspace.folder(package), source })
+        // Only macOS has Apple's linker; zig has one of its own, and what libSystem exports.
+        let abroad = target.triple.os == Os::Darwin && !cfg!(target_os = "macos");
+        let builder = if abroad { Builder::Zig } else { target.builder };
+        Ok(Self { package, target, folder: workspace.folder(package), source, builder })
     }
 
     fn takes_any_version(&self) -> bool {
@@ -219,7 +224,7 @@ impl<'a> Job<'a> {
             }
         };
         let build = self.cargo(krate, jobs);
-        match self.target.builder {
+        match self.builder {
             Builder::Native => build.native(),
             Builder::Zig => build.zig(&tools::ZIG.provision()?, &tools::ZIGBUILD.provision()?),
             Builder::Container => {
@@ -275,7 +280,7 @@ impl<'a> Job<'a> {
     pub(crate) fn build(&self, jobs: &Jobs<'_>, pins: &Pins) -> anyhow::Result<PathBuf> {
         let output = match &self.source {
             Source::Rust(krate) => {
-                if self.target.builder == Builder::Container {
+                if self.builder == Builder::Container {
                     self.build_in_container(krate, jobs)?;
                 } else {
                     proc::check(&self.invocation(jobs, pins)?, Output::Show)?;
@@ -303,16 +308,16 @@ impl<'a> Job<'a> {
     }
 
     /// As written in the manifest.
-    pub(crate) fn builder(&self) -> &'static str {
+    pub(crate) fn builder_name(&self) -> &'static str {
         match self.package.kind {
-            Kind::Rust => self.target.builder.name(),
+            Kind::Rust => self.builder.name(),
             Kind::Go => Kind::Go.name(),
         }
     }
 
     /// Whether a container builds it: Go needs none for any target.
     pub(crate) fn in_container(&self) -> bool {
-        self.package.kind == Kind::Rust && self.target.builder == Builder::Container
+        self.package.kind == Kind::Rust && self.builder == Builder::Container
     }
 
     /// Exact tools of the builder, for the manifest.
@@ -320,7 +325,7 @@ impl<'a> Job<'a> {
         if self.package.kind == Kind::Go {
             return Ok(Vec::new());
         }
-        Ok(match self.target.builder {
+        Ok(match self.builder {
             Builder::Zig => [&tools::ZIG, &tools::ZIGBUILD]
                 .map(|tool| format!("{} {}", tool.name, tool.version))
                 .into(),

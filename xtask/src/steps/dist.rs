@@ -118,7 +118,7 @@ impl Work<'_> {
         let mut pins = Vec::new();
         for job in jobs {
             let name = job.package.asset_name(job.target, &self.plan.version);
-            eprintln!("{label}{name} ({}, {})", job.target.triple.name, job.builder());
+            eprintln!("{label}{name} ({}, {})", job.target.triple.name, job.builder_name());
             match self.asset(job, &name, &mut pins, &mut done.clock)? {
                 Ok(asset) => done.made.push(asset),
                 Err(refusal) => done.refusals.push(refusal),
@@ -204,7 +204,7 @@ impl Work<'_> {
             size: digest.size,
             sha256: digest.sha256.clone(),
             toolchain: job.toolchain(self.jobs)?,
-            builder: job.builder().to_owned(),
+            builder: job.builder_name().to_owned(),
             tools: job.tools(self.jobs)?,
             image: job.image(self.jobs)?,
             built_on: self.place.clone(),

@@ -111,7 +111,7 @@ fn rust_lacks(
             format!("mend `binary` in xtask.toml: there is {}", krate.bins.join(", ")),
         );
     }
-    match job.target.builder {
+    match job.builder {
         Builder::Container => container_lacks(job, jobs, lack),
         Builder::Zig => {
             std_lacks(job, lack);
@@ -155,8 +155,9 @@ fn std_lacks(job: &Job<'_>, lack: &mut impl FnMut(String, String)) {
         Ok(false) => lack(
             format!("the Rust standard library for {triple} is not installed"),
             format!(
-                "cd {} && rustup target add {triple}",
-                xtask_core::plan::quote(&job.folder.to_string_lossy())
+                "cd {} && rustup target add {triple}; or build on {}",
+                xtask_core::plan::quote(&job.folder.to_string_lossy()),
+                job.target.runner
             ),
         ),
         Err(error) => lack(format!("{error:#}"), "install Rust with rustup".to_owned()),

@@ -1,6 +1,6 @@
 //! The workspace that a command drives: its root, its `xtask.toml`, its version.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
 use xtask_core::plan::{Config, Facts, Kind, Package, Plan, Target};
@@ -59,7 +59,15 @@ impl Workspace {
 
     /// A package's folder, which may lie outside the root.
     pub(crate) fn folder(&self, package: &Package) -> PathBuf {
-        self.root.join(&package.path)
+        let mut folder = self.root.clone();
+        for part in Path::new(&package.path).components() {
+            match part {
+                Component::ParentDir => drop(folder.pop()),
+                Component::CurDir => {}
+                part => folder.push(part),
+            }
+        }
+        folder
     }
 
     /// A package as cargo sees it.

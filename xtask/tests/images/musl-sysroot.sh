@@ -6,39 +6,14 @@ set -eu
 triple=x86_64-unknown-linux-musl
 musl=/usr/lib/x86_64-linux-musl
 out=$(realpath -m "$1")
+here=$(dirname "$(realpath "$0")")
 lib=$out/lib/rustlib/$triple/lib
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/src" "$lib/self-contained"
+mkdir -p "$lib/self-contained"
 cd "$work"
 
-# An empty crate, for which cargo builds the standard library.
-cat > Cargo.toml <<'EOF'
-[package]
-name = "sysroot"
-version = "0.0.0"
-edition = "2021"
-[lib]
-[profile.release]
-codegen-units = 2
-EOF
-echo '#![no_std]' > src/lib.rs
-# panic_abort alone must itself be built to abort; everything else keeps its unwind tables.
-cat > wrapper <<'EOF'
-#!/bin/sh
-case " $* " in *" --crate-name panic_abort "*) exec "$@" -Cpanic=abort ;; esac
-exec "$@"
-EOF
-chmod +x wrapper
-RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTC_WRAPPER=$work/wrapper \
-  RUSTFLAGS='-Zforce-unstable-if-unmarked -Cembed-bitcode=yes' \
-  /usr/bin/cargo build -q --offline -Z build-std=std,panic_abort,panic_unwind,test,proc_macro \
-  --config 'source.crates-io.replace-with="vendored"' \
-  --config 'source.vendored.directory="/usr/lib/rustlib/src/rust/library/vendor"' \
-  --release --target "$triple"
-for rlib in "target/$triple/release/deps/"*.rlib; do
-  case $rlib in */libsysroot-*) ;; *) cp "$rlib" "$lib/" ;; esac
-done
+"$here/std.sh" "$triple" "$out"
 
 # The unwinder: gcc's, which on Debian asks glibc for _dl_find_object. musl has dl_iterate_phdr only,
 # so the same answer is made from that. gcc's also refers weakly to threads: a static link would
