@@ -87,7 +87,14 @@ const ALTERED: &[(&str, &str, &str)] = &[
         "      contents: read\n      packages: write",
         "`packages: write` and does not need it",
     ),
-    ("      contents: write", "      contents: read", "may not `contents: write`"),
+    ("contents: write # the draft", "contents: read", "may not `contents: write`"),
+    ("      id-token: write", "      id-token: none", "may not `id-token: write`"),
+    (
+        "--from dist --strict --execute",
+        "--from dist --execute",
+        "`cargo xtask finalize` without `--strict`",
+    ),
+    ("RELEASE_ID: ${{ needs.draft", "RELEASE_ID: ${{ needs.build", "the job does not need `build`"),
     ("    permissions:\n      contents: read\n", "", "has no `permissions`"),
     (
         "matrix: ${{ fromJSON(needs.plan.outputs.matrix) }}",
@@ -166,7 +173,7 @@ fn a_runner_of_the_plan_that_ends_soon_is_told() {
 #[test]
 fn no_text_makes_it_panic() {
     let good = read(".github/workflows/release.yml");
-    for end in (0..good.len()).filter(|end| good.is_char_boundary(*end)) {
+    for end in (0..good.len()).step_by(5).filter(|end| good.is_char_boundary(*end)) {
         workflow::check(&good[..end], &plan(), today());
     }
 }

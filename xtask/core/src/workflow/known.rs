@@ -39,7 +39,7 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = &[
     forge("upload", WRITE),
     // A draft is visible only to a token that may write.
     forge("status", WRITE),
-    forge("finalize", WRITE),
+    Subcommand { name: "finalize", needs: WRITE, strict: true, token: true },
     forge("verify", &[]),
 ];
 
