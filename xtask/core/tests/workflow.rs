@@ -36,6 +36,11 @@ const ALTERED: &[(&str, &str, &str)] = &[
     ("permissions: {}", "permissions: write-all", "are not `{}`"),
     ("permissions: {}\n", "", "no `permissions` at the top"),
     ("name: release", "name: release\ndefaults: {}", "`defaults` in a workflow is not understood"),
+    (
+        "runs-on: ubuntu-24.04",
+        "runs-on: ubuntu-24.04\n    container: debian:12",
+        "not pinned by digest",
+    ),
     ("runs-on: ubuntu-24.04", "runs-on: ubuntu-20.04", "no label of GitHub's"),
     ("runs-on: ubuntu-24.04", "runs-on: macos-14", "ended on 2026-11-02"),
     ("runs-on: ubuntu-24.04", "runs-on: macos-15-xlarge", "is paid"),

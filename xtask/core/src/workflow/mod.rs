@@ -192,6 +192,7 @@ impl<'a> Checker<'a> {
                 "needs",
                 "if",
                 "runs-on",
+                "container",
                 "timeout-minutes",
                 "permissions",
                 "strategy",
@@ -212,6 +213,7 @@ impl<'a> Checker<'a> {
             }
         }
         self.runs_on(job, &place);
+        self.container(job, &place);
         self.strategy(job, &place);
         self.env(job.node, Some(job));
         for key in ["if", "outputs", "environment"] {
@@ -259,6 +261,22 @@ impl<'a> Checker<'a> {
             }
         } else {
             self.runner(label, node.line, "");
+        }
+    }
+
+    /// An image is pinned like an action.
+    fn container(&mut self, job: &Job<'_>, place: &str) {
+        let Some(node) = job.node.get("container") else { return };
+        if node.text().is_none() {
+            self.keys(node, "`container`", &["image", "options"]);
+        }
+        let image = node.get("image").unwrap_or(node);
+        let digest = image.text().and_then(|image| image.split_once("@sha256:"));
+        let hexadecimal =
+            |digest: &str| digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+        if !digest.is_some_and(|(name, digest)| name.contains(':') && hexadecimal(digest)) {
+            let cure = "write `name:version@sha256:<64 hexadecimal digits>`: a tag can be moved";
+            self.add(image.line, format!("the container of {place} is not pinned by digest"), cure);
         }
     }
 
