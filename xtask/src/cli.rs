@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Build(steps::build::BuildArgs),
     /// Run assets as a user would, and compare all that they say
     Smoke(steps::smoke::SmokeArgs),
+    /// Build again under other circumstances, and compare every byte
+    Reproduce(steps::reproduce::ReproduceArgs),
     /// Write or verify checksum files
     Checksum(steps::checksum::ChecksumArgs),
     /// Sign Mach-O files ad hoc, or verify their signatures
@@ -57,6 +59,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Dist(args) => steps::dist::run(root, &args),
         Command::Build(args) => steps::build::run(root, &args),
         Command::Smoke(args) => steps::smoke::run(root, &args),
+        Command::Reproduce(args) => steps::reproduce::run(root, &args),
         Command::Checksum(args) => steps::checksum::run(&args),
         Command::Codesign(args) => steps::codesign::run(root, &args),
         Command::Audit(args) => steps::audit::run(&args),

@@ -25,6 +25,20 @@ pub(crate) struct ContainerArgs {
     container_memory: Option<String>,
 }
 
+impl ContainerArgs {
+    /// The same as arguments, for another run of the xtask.
+    pub(crate) fn to_args(&self) -> Vec<String> {
+        let options = [
+            ("--image", &self.image),
+            ("--container-cpus", &self.container_cpus),
+            ("--container-memory", &self.container_memory),
+        ];
+        let given = options.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        let userlands = self.userlands.iter().map(|image| ("--userland", image));
+        given.chain(userlands).flat_map(|(name, value)| [name.to_owned(), value.clone()]).collect()
+    }
+}
+
 /// What is known about the engine and its images. Shared by the threads of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Containers {

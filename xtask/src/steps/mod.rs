@@ -14,6 +14,7 @@ pub(crate) mod doctor;
 mod pack;
 pub(crate) mod plan;
 mod preflight;
+pub(crate) mod reproduce;
 mod runner;
 pub(crate) mod smoke;
 pub(crate) mod tool;

@@ -9,8 +9,10 @@ use core::fmt;
 pub mod elf;
 pub mod macho;
 pub mod pe;
+mod regions;
 mod version;
 
+pub use regions::{Region, regions};
 pub use version::{NotAVersion, Version};
 
 /// Random access to the bytes of one file. Implemented for slices here, for files by the caller.

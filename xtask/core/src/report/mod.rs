@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod checksums;
+mod difference;
 mod macho;
 mod manifest;
 mod pe;
@@ -11,6 +12,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+pub use difference::differences;
 pub use macho::slices;
 pub use manifest::{
     BuiltIn, Glibc, Manifest, Outcome, Place, Record, SCHEMA, SmokeRow, finding, tried,
