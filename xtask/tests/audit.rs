@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use support::{run, scratch, stdout, xtask, zig_cc};
+use support::{assert_follows_schema, run, scratch, stdout, xtask, zig_cc};
 
 /// A program for glibc that needs 2.39 by a weak symbol alone, the commonest real failure.
 fn weak_only() -> Vec<u8> {
@@ -27,19 +27,6 @@ fn json(args: &[&str]) -> Value {
     })
 }
 
-/// Validates by an independent validator.
-fn assert_valid(json: &Value) {
-    let folder = scratch(&format!("schema-{}", std::process::id()));
-    let file = folder.join("audit.json");
-    fs::write(&file, json.to_string()).unwrap();
-    let schema = support::root().join("schemas/audit.schema.json");
-    let script = "import fastjsonschema, json, sys\n\
-                  fastjsonschema.compile(json.load(open(sys.argv[1])))(json.load(open(sys.argv[2])))";
-    let output = Command::new("python3").args(["-c", script]).arg(schema).arg(file).output();
-    let output = output.expect("python3 with fastjsonschema (apt: python3-fastjsonschema)");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
 #[test]
 fn the_json_of_a_folder_follows_the_schema() {
     let folder = scratch("audit-json");
@@ -49,7 +36,7 @@ fn the_json_of_a_folder_follows_the_schema() {
     fs::copy("/bin/sh", folder.join("sh")).unwrap();
     for command in ["audit", "audit-glibc"] {
         let answer = json(&[command, "--json", folder.to_str().unwrap()]);
-        assert_valid(&answer);
+        assert_follows_schema("audit", &answer);
         let files = answer["files"].as_array().unwrap();
         let names: Vec<_> = files.iter().map(|file| file["path"].as_str().unwrap()).collect();
         assert_eq!(files.len(), 3, "{names:?}: the text is passed over");
@@ -156,7 +143,7 @@ fn members_of_archives_and_standard_input_are_judged() {
     ] {
         let output = xtask().args(["audit", "--json", archive]).current_dir(&folder).output();
         let answer: Value = serde_json::from_str(&stdout(&output.unwrap())).unwrap();
-        assert_valid(&answer);
+        assert_follows_schema("audit", &answer);
         let files = answer["files"].as_array().unwrap().iter();
         let found: Vec<_> = files
             .map(|file| (file["path"].as_str().unwrap(), file["outcome"].as_str().unwrap()))

@@ -47,6 +47,19 @@ pub(crate) fn scratch(name: &str) -> PathBuf {
     folder
 }
 
+/// Validates a JSON answer against a schema of this repository, by an independent validator.
+pub(crate) fn assert_follows_schema(schema: &str, json: &serde_json::Value) {
+    let folder = scratch(&format!("schema-{schema}-{}", std::process::id()));
+    let file = folder.join("answer.json");
+    fs::write(&file, json.to_string()).unwrap();
+    let schema = root().join(format!("schemas/{schema}.schema.json"));
+    let script = "import fastjsonschema, json, sys\n\
+                  fastjsonschema.compile(json.load(open(sys.argv[1])))(json.load(open(sys.argv[2])))";
+    let output = Command::new("python3").args(["-c", script]).arg(schema).arg(file).output();
+    let output = output.expect("python3 with fastjsonschema (apt: python3-fastjsonschema)");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// The pinned zig, provisioned on first use.
 pub(crate) fn zig() -> &'static Path {
     static ZIG: OnceLock<PathBuf> = OnceLock::new();

@@ -11,7 +11,7 @@ use crate::audit::distros::{Distro, major, reach};
 use crate::audit::policies::POLICIES;
 use crate::audit::{self, Finding, Judged, Outcome, Policy, Reads, Severity, Verdict};
 use crate::formats::elf::Elf;
-use crate::formats::{Binary, Version};
+use crate::formats::{Binary, Format, Version};
 
 /// The version of the JSON's shape: raised when a field changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
@@ -41,6 +41,8 @@ fn file(judged: &Judged) -> Value {
         Verdict::Read { binary: Binary::Elf(found), .. } => elf(found, &mut fields),
         Verdict::Read { binary: Binary::MachO(found), .. } => macho::fields(found, &mut fields),
         Verdict::Read { binary: Binary::Pe(found), .. } => pe::fields(found, &mut fields),
+        Verdict::NotAuditable { format: Some(Format::MachO), .. } => macho::nulls(&mut fields),
+        Verdict::NotAuditable { format: Some(Format::Pe), .. } => pe::nulls(&mut fields),
         Verdict::NotAuditable { .. } => {
             fields.extend(ELF_FIELDS.iter().map(|name| (name.to_string(), Value::Null)));
         }

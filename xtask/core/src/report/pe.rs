@@ -2,29 +2,49 @@
 
 use alloc::string::String;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::formats::pe::Pe;
 
-/// `machine` and what follows it.
+/// The fields, in their order.
+const FIELDS: [&str; 14] = [
+    "machine",
+    "subsystem",
+    "dll",
+    "imports",
+    "delay_imports",
+    "aslr",
+    "high_entropy",
+    "nx",
+    "cfg",
+    "relocs_stripped",
+    "manifest",
+    "version_info",
+    "authenticode",
+    "managed",
+];
+
 pub(super) fn fields(pe: &Pe, fields: &mut Map<String, Value>) {
-    let values = json!({
-        "machine": pe.machine,
-        "subsystem": pe.subsystem,
-        "dll": pe.is_dll,
-        "imports": pe.imports,
-        "delay_imports": pe.delay_imports,
-        "aslr": pe.aslr,
-        "high_entropy": pe.high_entropy,
-        "nx": pe.nx,
-        "cfg": pe.cfg,
-        "relocs_stripped": pe.relocs_stripped,
-        "manifest": pe.manifest,
-        "version_info": pe.version_info,
-        "authenticode": pe.authenticode,
-        "managed": pe.managed,
-    });
-    if let Value::Object(values) = values {
-        fields.extend(values);
-    }
+    let values: [Value; FIELDS.len()] = [
+        pe.machine.as_str().into(),
+        pe.subsystem.as_str().into(),
+        pe.is_dll.into(),
+        pe.imports.clone().into(),
+        pe.delay_imports.clone().into(),
+        pe.aslr.into(),
+        pe.high_entropy.into(),
+        pe.nx.into(),
+        pe.cfg.into(),
+        pe.relocs_stripped.into(),
+        pe.manifest.into(),
+        pe.version_info.into(),
+        pe.authenticode.into(),
+        pe.managed.into(),
+    ];
+    fields.extend(FIELDS.map(String::from).into_iter().zip(values));
+}
+
+/// The same of a file that is not auditable.
+pub(super) fn nulls(fields: &mut Map<String, Value>) {
+    fields.extend(FIELDS.map(|name| (name.into(), Value::Null)));
 }
