@@ -39,7 +39,7 @@ pub fn now() -> Millis {
 /// What `--version --verbose` says about this system.
 pub fn abilities() -> String {
     // SAFETY: has no preconditions.
-    let sandbox = Restrictions::prepare(unsafe { libc::getpid() });
+    let sandbox = Restrictions::prepare(unsafe { libc::getpid() }, false);
     let landlock = match sandbox.landlock_version() {
         0 => String::from("no Landlock"),
         version => format!("Landlock {version}"),
@@ -202,7 +202,8 @@ impl Parent {
         let pid = unsafe { libc::getpid() };
         let restrictions = match sandbox {
             Sandbox::Off => Restrictions::none(),
-            Sandbox::Auto | Sandbox::Strict => Restrictions::prepare(pid),
+            Sandbox::Auto => Restrictions::prepare(pid, false),
+            Sandbox::Strict => Restrictions::prepare(pid, true),
         };
         if sandbox == Sandbox::Strict
             && !(restrictions.landlock_version() > 0 && restrictions.filters())

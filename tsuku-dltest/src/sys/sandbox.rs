@@ -42,17 +42,20 @@ pub(super) struct Restrictions {
     landlock: Option<(File, u32)>,
     /// The filter, where the kernel takes filters.
     filter: Option<Vec<libc::sock_filter>>,
+    required: bool,
 }
 
 impl Restrictions {
-    /// What this kernel offers, for the children of process `parent`.
-    pub(super) fn prepare(parent: i32) -> Self {
-        Self { landlock: ruleset(), filter: seccomp_exists().then(|| filter(parent)) }
+    /// What this kernel offers, for the children of process `parent`. If it is `required`, a child
+    /// that cannot apply it must not go on.
+    pub(super) fn prepare(parent: i32, required: bool) -> Self {
+        let filter = seccomp_exists().then(|| filter(parent));
+        Self { landlock: ruleset(), filter, required }
     }
 
     /// None at all.
     pub(super) fn none() -> Self {
-        Self { landlock: None, filter: None }
+        Self { landlock: None, filter: None, required: false }
     }
 
     /// The version of Landlock that will be applied; 0 for none.
@@ -70,25 +73,24 @@ impl Restrictions {
         if self.landlock.is_none() && self.filter.is_none() {
             return Ok(());
         }
-        // SAFETY: these calls change the rights of this process alone. The filter outlives the
-        // call, which copies it, and its length is that of the vector.
-        unsafe {
-            Errno::check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
-            if let Some((ruleset, _)) = &self.landlock
-                && libc::syscall(LANDLOCK_RESTRICT_SELF, ruleset.fd(), 0) != 0
-            {
-                return Err(Errno::last());
+        // SAFETY: changes the rights of this process alone.
+        let privileges = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+        let landlock = self.landlock.as_ref().map_or(0, |(ruleset, _)| {
+            // SAFETY: as above; the descriptor is a ruleset's.
+            unsafe { libc::syscall(LANDLOCK_RESTRICT_SELF, ruleset.fd(), 0) as i32 }
+        });
+        let filter = self.filter.as_ref().map_or(0, |filter| {
+            let (len, filter) = (filter.len() as u16, filter.as_ptr().cast_mut());
+            let program = libc::sock_fprog { len, filter };
+            // SAFETY: as above; the kernel copies the filter, whose length is that of the vector.
+            unsafe {
+                libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
             }
-            if let Some(filter) = &self.filter {
-                let program = libc::sock_fprog {
-                    len: filter.len() as u16,
-                    filter: filter.as_ptr().cast_mut(),
-                };
-                let mode = libc::SECCOMP_MODE_FILTER;
-                Errno::check(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program))?;
-            }
+        });
+        match self.required && [privileges, landlock, filter] != [0; 3] {
+            true => Err(Errno::last()),
+            false => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -125,9 +127,12 @@ fn ruleset() -> Option<(File, u32)> {
     Some((ruleset, version))
 }
 
+/// Kernels that take filters find that this one is at no address; others do not know the mode.
 fn seccomp_exists() -> bool {
-    // SAFETY: asks for a mode. Kernels without seccomp answer EINVAL.
-    unsafe { libc::prctl(libc::PR_GET_SECCOMP, 0, 0, 0, 0) >= 0 }
+    let none = core::ptr::null::<libc::sock_fprog>();
+    // SAFETY: the null pointer is an error that changes nothing.
+    let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, none) };
+    result == -1 && Errno::last() == Errno(libc::EFAULT)
 }
 
 #[cfg(target_arch = "x86_64")]
