@@ -25,10 +25,4 @@ fn main() {
         // Without `std`, nothing else asks for it.
         println!("cargo::rustc-link-lib=c");
     }
-    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
-    if target("OS") == "linux" && features.split(',').any(|feature| feature == "crt-static") {
-        println!(
-            "cargo::error=a static program cannot dlopen: build with -C target-feature=-crt-static"
-        );
-    }
 }

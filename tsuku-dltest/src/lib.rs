@@ -11,6 +11,9 @@
 
 extern crate alloc;
 
+#[cfg(all(target_os = "linux", target_feature = "crt-static"))]
+compile_error!("a static program cannot dlopen: build with -C target-feature=-crt-static");
+
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
