@@ -40,7 +40,7 @@ int main(int count, char **paths) {
 }
 C
 cc -O2 -o "$work/loop" "$work/loop.c" -ldl
-cat > "$work/ctypes.py" <<'P'
+cat > "$work/with_ctypes.py" <<'P'
 import ctypes, sys
 for path in sys.argv[1:]:
     try:
@@ -98,7 +98,7 @@ for count in 1 50 400; do
         bench "tsuku-dltest" "$program" --deadline 60 $libraries
         bench "tsuku-dltest --jobs 1" "$program" --deadline 60 --jobs 1 $libraries
         bench "tsuku-dltest --sandbox off" "$program" --deadline 60 --sandbox off $libraries
-        bench "python3 ctypes" python3 "$work/ctypes.py" $libraries
+        bench "python3 ctypes" python3 "$work/with_ctypes.py" $libraries
         runs=3
         bench ldd ldd $libraries
         if command -v lddtree > /dev/null; then bench lddtree lddtree $libraries; fi

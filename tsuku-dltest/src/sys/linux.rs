@@ -424,8 +424,13 @@ impl Parent {
     fn child_processes(&self) -> Vec<i32> {
         match &self.children {
             Some(list) => {
-                let mut bytes = vec![0; 65536];
-                let count = list.read_at(0, &mut bytes);
+                // Usually a few numbers; memory that is touched costs a copy after each fork.
+                let mut bytes = vec![0; 512];
+                let mut count = list.read_at(0, &mut bytes);
+                if count == bytes.len() {
+                    bytes = vec![0; 1 << 19];
+                    count = list.read_at(0, &mut bytes);
+                }
                 let numbers = bytes[..count].split(|byte| *byte == b' ');
                 numbers.filter_map(number).filter_map(|pid| i32::try_from(pid).ok()).collect()
             }
