@@ -6,7 +6,7 @@
 
 use crate::report::{Failure, Kind, Phase};
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -96,6 +96,33 @@ const MOST_VERSIONS: usize = 4096;
 /// Checks that `source` is a shared library that can be loaded on this machine, and reads what it
 /// says of itself. The failure is what to tell callers.
 pub fn read(source: &impl Source) -> Result<Library, Failure> {
+    let (library, flags) = read_dynamic(source)?;
+    if flags & DF_1_PIE != 0 {
+        return Err(fail(
+            Kind::NotLoadable,
+            "cannot dynamically load position-independent executable: a program, not a library",
+        ));
+    }
+    if flags & DF_1_NOOPEN != 0 {
+        return Err(fail(Kind::NotLoadable, "shared object cannot be dlopen()ed (DF_1_NOOPEN)"));
+    }
+    Ok(library)
+}
+
+/// The glibc that a library or a program needs at least, as far as symbols tell: the highest
+/// `GLIBC_x.y` among its versions.
+pub fn glibc_floor(source: &impl Source) -> Option<String> {
+    let (library, _) = read_dynamic(source).ok()?;
+    let numbers = |version: &Vec<u8>| -> Option<Vec<u32>> {
+        let version = core::str::from_utf8(version.strip_prefix(b"GLIBC_")?).ok()?;
+        version.split('.').map(|part| part.parse().ok()).collect()
+    };
+    let highest = library.versions.iter().filter_map(numbers).max()?;
+    Some(highest.iter().map(u32::to_string).collect::<Vec<_>>().join("."))
+}
+
+/// Reads the dynamic segment of a library or a position-independent program, and its `DT_FLAGS_1`.
+fn read_dynamic(source: &impl Source) -> Result<(Library, u64), Failure> {
     let header = identify(source)?;
     let segments = segments(source, &header)?;
     whole(source, &segments)?;
@@ -216,7 +243,7 @@ fn library(
     source: &impl Source,
     segments: &[Segment],
     dynamic: &Segment,
-) -> Result<Library, Failure> {
+) -> Result<(Library, u64), Failure> {
     let mut table = vec![0; usize::try_from(dynamic.filled).unwrap_or(0).min(MOST_DYNAMIC * 16)];
     let count = source.read_at(dynamic.offset, &mut table);
     let entries: Vec<(u64, u64)> = table[..count]
@@ -225,13 +252,6 @@ fn library(
         .take_while(|(tag, _)| *tag != 0)
         .collect();
     let value = |wanted| entries.iter().find(|(tag, _)| *tag == wanted).map(|(_, value)| *value);
-    let flags = value(DT_FLAGS_1).unwrap_or(0);
-    if flags & DF_1_PIE != 0 {
-        return Err(fail(
-            Kind::NotLoadable,
-            "cannot dynamically load position-independent executable: a program, not a library",
-        ));
-    }
     let strings = value(DT_STRTAB).and_then(|address| offset_of(segments, address));
     let names = Names { source, start: strings, size: value(DT_STRSZ).unwrap_or(0) };
     let mut library = Library::default();
@@ -244,15 +264,12 @@ fn library(
             _ => {}
         }
     }
-    if flags & DF_1_NOOPEN != 0 {
-        return Err(fail(Kind::NotLoadable, "shared object cannot be dlopen()ed (DF_1_NOOPEN)"));
-    }
     if let (Some(address), Some(count)) = (value(DT_VERNEED), value(DT_VERNEEDNUM)) {
         let start = offset_of(segments, address)
             .ok_or_else(|| corrupt("the version table lies outside the file"))?;
         library.versions = versions(source, start, count, &names)?;
     }
-    Ok(library)
+    Ok((library, value(DT_FLAGS_1).unwrap_or(0)))
 }
 
 /// The dynamic string table.
@@ -505,6 +522,27 @@ mod tests {
             let library = Library { needed: vec![needed.into()], ..Library::default() };
             assert_eq!(library.libc(), libc, "{needed}");
         }
+    }
+
+    #[test]
+    fn the_floor_is_the_highest_version_by_number() {
+        let floor = |versions: &[&str]| {
+            let mut strings = b"\0".to_vec();
+            let mut table = Vec::new();
+            for (index, version) in versions.iter().enumerate() {
+                let next: u32 = if index + 1 == versions.len() { 0 } else { 16 };
+                table.extend([0u32, 0, strings.len() as u32, next].map(u32::to_le_bytes).concat());
+                strings.extend([version.as_bytes(), b"\0"].concat());
+            }
+            let count = (versions.len() as u16).to_le_bytes();
+            let need = [&[1, 0], &count[..], &[0; 4], &16u32.to_le_bytes(), &[0; 4]].concat();
+            let place = strings.len();
+            strings.extend([need, table].concat());
+            let start = (HEADER + 2 * SEGMENT + 5 * 16 + place) as u64;
+            glibc_floor(&sample(&[(DT_VERNEED, start), (DT_VERNEEDNUM, 1)], &strings).as_slice())
+        };
+        assert_eq!(floor(&["GLIBC_2.9", "GLIBC_2.17", "GLIBC_PRIVATE"]).as_deref(), Some("2.17"));
+        assert_eq!(floor(&["GCC_3.0"]), None);
     }
 
     #[test]

@@ -98,8 +98,12 @@ fn version(verbose: bool) -> String {
     let mut text = format!("tsuku-dltest v{VERSION}\n");
     if verbose {
         text += &format!(
-            "libc: {}\nsandbox: {}\nprocessors: {}\n",
+            "libc: {}\nglibc floor: {}\nsandbox: {}\nprocessors: {}\n",
             env!("TSUKU_DLTEST_LIBC"),
+            sys::File::open(b"/proc/self/exe", 0)
+                .ok()
+                .and_then(|program| elf::glibc_floor(&program))
+                .unwrap_or_else(|| String::from("none")),
             sys::abilities(),
             sys::processors()
         );

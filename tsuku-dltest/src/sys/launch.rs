@@ -340,8 +340,13 @@ unsafe fn map_loader(page: usize) -> (usize, usize) {
         {
             refuse(c" is not a dynamic loader for this machine.\n");
         }
-        let span = extent(table, count, page);
-        let base = map(0, span, libc::PROT_NONE, libc::MAP_ANONYMOUS, usize::MAX, 0);
+        let (start, end) = extent(table, count, page);
+        if start >= end {
+            refuse(c" has nothing to load.\n");
+        }
+        let place = map(0, end - start, libc::PROT_NONE, libc::MAP_ANONYMOUS, usize::MAX, 0);
+        // What is added to the addresses in the file; prelink gave loaders addresses of their own.
+        let base = place.wrapping_sub(start);
         let mut segment = table;
         while segment < table + count * SEGMENT {
             if get::<u32>(field!(segment, Segment, p_type)) == libc::PT_LOAD {
@@ -350,21 +355,23 @@ unsafe fn map_loader(page: usize) -> (usize, usize) {
             segment += SEGMENT;
         }
         call(libc::SYS_close, file, 0, 0, 0, 0, 0);
-        (base, base + get::<u64>(field!(header, Header, e_entry)) as usize)
+        (base, base.wrapping_add(get::<u64>(field!(header, Header, e_entry)) as usize))
     }
 }
 
-/// The bytes from the first page that the loader occupies, which is at 0 for all loaders, to the
-/// end of the last.
-unsafe fn extent(table: usize, count: usize, page: usize) -> usize {
-    let mut end = 0;
+/// The addresses where the loader's first page begins and where its last one ends.
+unsafe fn extent(table: usize, count: usize, page: usize) -> (usize, usize) {
+    let (mut start, mut end) = (usize::MAX, 0);
     let mut segment = table;
     while segment < table + count * SEGMENT {
         // SAFETY: `table` holds `count` program headers.
         unsafe {
             if get::<u32>(field!(segment, Segment, p_type)) == libc::PT_LOAD {
-                let last = get::<u64>(field!(segment, Segment, p_vaddr)) as usize
-                    + get::<u64>(field!(segment, Segment, p_memsz)) as usize;
+                let first = get::<u64>(field!(segment, Segment, p_vaddr)) as usize;
+                let last = first + get::<u64>(field!(segment, Segment, p_memsz)) as usize;
+                if first < start {
+                    start = first;
+                }
                 if last > end {
                     end = last;
                 }
@@ -372,7 +379,7 @@ unsafe fn extent(table: usize, count: usize, page: usize) -> usize {
         }
         segment += SEGMENT;
     }
-    (end + page - 1) & !(page - 1)
+    (start & !(page - 1), (end + page - 1) & !(page - 1))
 }
 
 /// Maps one segment of `file` to its place behind `base`, and clears what the file does not fill.
@@ -390,7 +397,7 @@ unsafe fn map_segment(segment: usize, base: usize, file: usize, page: usize) {
         if flags & libc::PF_X != 0 {
             protection |= libc::PROT_EXEC;
         }
-        let address = base + get::<u64>(field!(segment, Segment, p_vaddr)) as usize;
+        let address = base.wrapping_add(get::<u64>(field!(segment, Segment, p_vaddr)) as usize);
         let offset = get::<u64>(field!(segment, Segment, p_offset)) as usize;
         let filled = address + get::<u64>(field!(segment, Segment, p_filesz)) as usize;
         let end = address + get::<u64>(field!(segment, Segment, p_memsz)) as usize;
