@@ -94,6 +94,20 @@ impl Sealed {
         }
     }
 
+    /// Whether another file holds the bytes that were sealed.
+    pub(crate) fn same_as(&self, path: &Path) -> anyhow::Result<()> {
+        let found = files::digest(path)?;
+        if found != self.digest {
+            bail!(
+                "`{}` is not what was packed: sha256 {} instead of {}",
+                path.display(),
+                found.sha256,
+                self.digest.sha256
+            );
+        }
+        Ok(())
+    }
+
     /// Whether the file still holds the bytes that were sealed.
     pub(crate) fn unchanged(&self) -> anyhow::Result<()> {
         let now = files::digest(&self.path)?;

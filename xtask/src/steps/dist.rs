@@ -148,18 +148,15 @@ impl Work<'_> {
             Ok(judged) => judged,
             Err(unread) => return Ok(Err(format!("{name}: not auditable: {unread}"))),
         };
-        let packed = pack::Request {
-            root: &self.workspace.root,
-            package: job.package,
-            stem: &job.package.asset_stem(job.target, &self.plan.version),
-            exe_suffix: job.target.triple.exe_suffix(),
-            seconds: self.jobs.head.as_ref().map_or(0, |head| head.time),
-        };
+        let seconds = self.jobs.head.as_ref().map_or(0, |head| head.time);
+        let (root, version) = (&self.workspace.root, &self.plan.version);
+        let packed = pack::Request::new(root, job.package, job.target, version, seconds);
         let asset = self.staging.join(name);
         let asset = clock.step("pack", || packed.pack(&judged.sealed, &asset))?;
         // What users will unpack, not what was packed.
         let unpacked = TempFolder::new(&std::env::temp_dir())?;
-        let users = packed.unpack(&asset, &judged.sealed, unpacked.path())?;
+        let users = packed.unpack(asset.path(), unpacked.path())?;
+        judged.sealed.same_as(&users)?;
         let subject = Subject {
             file: &users,
             package: job.package,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use xtask_core::plan::Package;
+use xtask_core::plan::{Package, Target};
 
 use super::artifact::Sealed;
 use crate::exit::usage;
@@ -18,13 +18,24 @@ pub(crate) struct Request<'a> {
     pub(crate) root: &'a Path,
     pub(crate) package: &'a Package,
     /// The archive's top folder.
-    pub(crate) stem: &'a str,
-    pub(crate) exe_suffix: &'a str,
+    pub(crate) stem: String,
+    pub(crate) exe_suffix: &'static str,
     /// The commit's time since 1970: the time of every entry.
     pub(crate) seconds: u64,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    pub(crate) fn new(
+        root: &'a Path,
+        package: &'a Package,
+        target: &Target,
+        version: &str,
+        seconds: u64,
+    ) -> Self {
+        let stem = package.asset_stem(target, version);
+        Self { root, package, stem, exe_suffix: target.triple.exe_suffix(), seconds }
+    }
+
     /// The asset at `path`: the program itself, or an archive with it.
     pub(crate) fn pack(&self, program: &Sealed, path: &Path) -> anyhow::Result<Sealed> {
         match self.package.archive {
@@ -61,15 +72,10 @@ impl Request<'_> {
         format!("{}/{}{}", self.stem, self.package.binary, self.exe_suffix)
     }
 
-    /// The program as a user has it after unpacking the asset into `folder`; it is the sealed one.
-    pub(crate) fn unpack(
-        &self,
-        asset: &Sealed,
-        program: &Sealed,
-        folder: &Path,
-    ) -> anyhow::Result<PathBuf> {
-        let Some(format) = self.package.archive else { return Ok(asset.path().to_owned()) };
-        for entry in archive::unpack(format, &read(asset.path())?)? {
+    /// The program as a user has it after unpacking the asset into `folder`.
+    pub(crate) fn unpack(&self, asset: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
+        let Some(format) = self.package.archive else { return Ok(asset.to_owned()) };
+        for entry in archive::unpack(format, &read(asset)?)? {
             let path = folder.join(&entry.path);
             files::replace(&path, &entry.data)?;
             if entry.executable {
@@ -77,14 +83,8 @@ impl Request<'_> {
             }
         }
         let path = folder.join(self.program_path());
-        let found = files::digest(&path)?;
-        if found != *program.digest() {
-            bail!(
-                "`{}` holds another program than was packed: sha256 {} instead of {}",
-                asset.path().display(),
-                found.sha256,
-                program.digest().sha256
-            );
+        if !path.is_file() {
+            bail!("`{}` holds no `{}`", asset.display(), self.program_path());
         }
         Ok(path)
     }

@@ -83,7 +83,10 @@ pub(crate) fn run(root: Option<&Path>, args: &ReproduceArgs) -> anyhow::Result<E
     let again = Again { workspace: &workspace, work: work.path(), args };
     let plan = workspace.plan(released.as_ref().map(|(_, version)| version.as_str()))?;
     let (first, version) = match released {
-        Some((folder, version)) => (folder, Some(version)),
+        // Said only where it was said then: a package need not take another version than its own.
+        Some((folder, version)) => {
+            (folder, (version != workspace.plan(None)?.version).then_some(version))
+        }
         None => (again.build(&ONE, None)?, None),
     };
     let second = again.build(&OTHER, version.as_deref())?;

@@ -10,6 +10,7 @@ use xtask_core::plan::{Package, Plan, Target};
 use xtask_core::report::{self, Outcome, Place, SmokeRow};
 
 use super::containers::{ContainerArgs, Containers};
+use super::pack;
 use super::runner::Runner;
 use super::workspace::Workspace;
 use crate::exit::{Exit, usage};
@@ -64,7 +65,10 @@ pub(crate) fn run(root: Option<&Path>, args: &SmokeArgs) -> anyhow::Result<Exit>
     let mut tried = Vec::new();
     for file in &files {
         let (package, target) = identify(&plan, file)?;
-        let subject = Subject { file, package, target, version: &plan.version };
+        let unpacked = TempFolder::new(&std::env::temp_dir())?;
+        let packed = pack::Request::new(&workspace.root, package, target, &plan.version, 0);
+        let program = packed.unpack(file, unpacked.path())?;
+        let subject = Subject { file: &program, package, target, version: &plan.version };
         let mut wanted = args.containers.clone();
         if args.plan_userlands {
             wanted.userlands.extend(target.userlands.iter().cloned());
