@@ -99,7 +99,7 @@ fn strict() -> Policy {
         ),
         pie: true,
         relro: Some(Relro::Full),
-        ..policies::named("default").unwrap().clone()
+        ..policies::DEFAULT.clone()
     }
 }
 

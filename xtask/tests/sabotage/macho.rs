@@ -29,7 +29,7 @@ fn release() -> Policy {
 }
 
 fn default() -> Policy {
-    policies::POLICIES[0].policy.clone()
+    policies::DEFAULT.clone()
 }
 
 /// A program of several pages for a target, linked with a library of an odd name.

@@ -21,7 +21,7 @@ fn release() -> Policy {
         high_entropy: true,
         cfg: true,
         pie: true,
-        ..policies::POLICIES[0].policy.clone()
+        ..policies::DEFAULT.clone()
     }
 }
 

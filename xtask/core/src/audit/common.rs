@@ -4,8 +4,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use memchr::memmem;
-
 use super::{Check, Forbidden, Judge, Policy, Reads, Rule};
 use crate::formats::{Binary, ReadError, Source};
 
@@ -94,17 +92,37 @@ fn embedded_paths(
         let len = (source.len() - at).min(buffer.len() as u64) as usize;
         let window = &mut buffer[..len];
         source.read_at(at, window)?;
-        open.retain(|forbidden| {
-            let Some(hit) = memmem::find(window, &forbidden.bytes) else { return true };
-            let text = printable(&window[hit..]);
-            let found = format!("{}, {text:?} at byte {:#x}", forbidden.what, at + hit as u64);
+        for (start, forbidden) in hits(window, &mut open) {
+            let text = printable(&window[start..]);
+            let found = format!("{}, {text:?} at byte {:#x}", forbidden.what, at + start as u64);
             let expected = String::from_utf8_lossy(&forbidden.bytes);
             judge.finding(format!("no {expected:?}"), found);
-            false
-        });
+        }
         at += CHUNK as u64;
     }
     Ok(())
+}
+
+/// The first hit of each byte string, all looked for in one pass; what was hit is no longer open.
+fn hits<'a>(window: &[u8], open: &mut Vec<&'a Forbidden>) -> Vec<(usize, &'a Forbidden)> {
+    let mut starts = [false; 256];
+    for first in open.iter().filter_map(|forbidden| forbidden.bytes.first()) {
+        starts[usize::from(*first)] = true;
+    }
+    let mut hits = Vec::new();
+    for (at, byte) in window.iter().enumerate() {
+        if starts[usize::from(*byte)] {
+            let rest = &window[at..];
+            open.retain(|forbidden| {
+                let hit = rest.starts_with(&forbidden.bytes);
+                if hit {
+                    hits.push((at, *forbidden));
+                }
+                !hit
+            });
+        }
+    }
+    hits
 }
 
 /// The text from here to the first byte that is none, short.

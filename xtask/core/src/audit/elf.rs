@@ -222,7 +222,7 @@ fn musl_needs_no_glibc(elf: &Elf, policy: &Policy, judge: &mut Judge<'_>) {
 
 fn musl_needs_no_libgcc(elf: &Elf, policy: &Policy, judge: &mut Judge<'_>) {
     let on_list = |library: &str| policy.needed.as_ref().is_some_and(|list| allows(list, library));
-    if elf.libc != Libc::Musl || elf.linkage != Linkage::Dynamic {
+    if policy.libc != Some(Libc::Musl) || elf.linkage != Linkage::Dynamic {
         return;
     }
     let mut needed = elf.needed.iter().filter(|library| library.starts_with("libgcc_s."));

@@ -51,7 +51,7 @@ fn by_interpreter(elf: &Elf) -> Option<Libc> {
     let file = path.rsplit('/').next().unwrap_or(path);
     if file.starts_with("ld-musl-") {
         Some(Libc::Musl)
-    } else if file.starts_with("ld-linux") || file.starts_with("ld64.so.") {
+    } else if file.starts_with("ld-linux") || file.starts_with("ld64.so.") || is_old_loader(path) {
         Some(Libc::Glibc)
     } else if file == "linker" || file == "linker64" || file.starts_with("linker_") {
         Some(Libc::Bionic)
@@ -60,6 +60,11 @@ fn by_interpreter(elf: &Elf) -> Option<Libc> {
     } else {
         None
     }
+}
+
+/// glibc's loader on MIPS, 32-bit PowerPC and s390. (Solaris has it in /usr/lib.)
+fn is_old_loader(path: &str) -> bool {
+    ["/lib/ld.so.1", "/lib32/ld.so.1", "/lib64/ld.so.1"].contains(&path)
 }
 
 fn by_versions(elf: &Elf) -> Option<Libc> {

@@ -276,6 +276,8 @@ fn whose_libc() {
         (node("libpthread.so.0", "GLIBC_2.17"), Libc::Glibc),
         (starts("/lib64/ld-linux-x86-64.so.2"), Libc::Glibc),
         (starts("/nix/store/x/lib/ld-linux-x86-64.so.2"), Libc::Glibc),
+        (starts("/lib64/ld.so.1"), Libc::Glibc),
+        (starts("/usr/lib/ld.so.1"), Libc::None),
         (needs(vec!["libc.musl-x86_64.so.1"]), Libc::Musl),
         (needs(vec!["libc.so"]), Libc::Musl),
         (needs(vec!["libgcc_s.so.1", "libc.so"]), Libc::Musl),
