@@ -49,10 +49,11 @@ for path in sys.argv[1:]:
         pass
 P
 
-# Each file once; libasan and its kind end a process that was not started with them.
+# Each file once, in an order that is the same everywhere and not that of names; libasan and its kind end a process that was not started with them.
 directory=/usr/lib/$(gcc -dumpmachine)
 find "$directory" -maxdepth 1 -name '*.so.*' -exec realpath {} + | sort -u |
-    grep -v -e /libasan -e /libtsan -e /liblsan | head -n 400 > "$work/all"
+    grep -v -e /libasan -e /libtsan -e /liblsan |
+    awk 'BEGIN { srand(7) } { print rand() "\t" $0 }' | sort -n | cut -f 2 | head -n 400 > "$work/all"
 
 bench() { # NAME COMMAND...: "NAME median-ms peak-MB"
     name=$1

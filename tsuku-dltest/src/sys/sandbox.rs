@@ -166,7 +166,7 @@ const REFUSED: &[c_long] = &[
     libc::SYS_setpgid,
 ];
 
-/// Refused when aimed at the parent, its group, or everybody.
+/// Refused when aimed at the parent, its caller, its group, or everybody.
 const AIMED: &[c_long] = &[
     libc::SYS_kill,
     libc::SYS_tkill,
@@ -192,8 +192,8 @@ fn filter(parent: i32) -> Vec<libc::sock_filter> {
     const RETURN: u16 = 0x06;
     let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
     let error = |errno: i32| statement(RETURN, libc::SECCOMP_RET_ERRNO | errno as u32);
-    // SAFETY: has no preconditions.
-    let group = unsafe { libc::getpgrp() };
+    // SAFETY: have no preconditions.
+    let (group, caller) = unsafe { (libc::getpgrp(), libc::getppid()) };
     let unless = |code, k| libc::sock_filter { code, jt: 0, jf: 1, k };
     let mut program = vec![
         statement(LOAD, 4),
@@ -215,7 +215,7 @@ fn filter(parent: i32) -> Vec<libc::sock_filter> {
     }
     program.push(statement(RETURN, libc::SECCOMP_RET_ALLOW));
     program.push(statement(LOAD, 16));
-    for target in [parent, -group, -1] {
+    for target in [parent, caller, -group, -1] {
         program.extend([unless(EQUAL, target as u32), error(libc::EPERM)]);
     }
     program.push(statement(RETURN, libc::SECCOMP_RET_ALLOW));
