@@ -13,7 +13,7 @@ use object::macho::{FatArch32, FatArch64, FatHeader};
 use object::pod;
 
 use crate::formats::Unread;
-use crate::formats::macho::{FlawKind, Kind, Layout, parts};
+use crate::formats::macho::{Cut, FlawKind, Kind, Layout, parts};
 
 mod blobs;
 mod thin;
@@ -109,6 +109,8 @@ pub enum SignError {
     NotCode(Kind),
     /// There are two LC_CODE_SIGNATURE.
     TwoSignatures,
+    /// A segment reaches past the end of the slice.
+    Cut(Cut),
     /// There is no __LINKEDIT segment, where the signature has to lie.
     NoLinkedit,
     /// __LINKEDIT, or the signature in it, is not the end of the slice.
@@ -155,6 +157,10 @@ impl fmt::Display for SignError {
             Self::TwoSignatures => {
                 "there are two LC_CODE_SIGNATURE load commands: link it again".into()
             }
+            Self::Cut(Cut { segment, end }) => format!(
+                "{segment} reaches to {end:#x}, past the end of the file: it is cut off, copy it \
+                 again"
+            ),
             Self::NoLinkedit => "there is no __LINKEDIT segment to hold a signature: link it \
                                  with a linker for macOS"
                 .into(),

@@ -89,3 +89,14 @@ fn what_cannot_be_signed_is_refused_with_the_reason() {
         assert_eq!(refused, Err(SignError::Identifier(identifier.into())));
     }
 }
+
+#[test]
+fn space_left_among_the_load_commands_is_used() {
+    let unsigned = Fixture::new(ARM64).build();
+    // Eight bytes more for load commands than the load commands have.
+    let size = u32::from_le_bytes(unsigned[20..24].try_into().unwrap());
+    let roomy = patch(&unsigned, 20, &(size + 8).to_le_bytes());
+    let signed = sign_adhoc(&roomy, ID).unwrap();
+    assert_eq!(flaws(&signed), [""; 0]);
+    assert_eq!(signed, sign_adhoc(&unsigned, ID).unwrap());
+}

@@ -7,10 +7,10 @@ use object::{Endianness, macho::CpuType};
 
 use super::SignError;
 use super::blobs::Template;
+use crate::formats::Version;
 use crate::formats::macho::hash::HashType;
 use crate::formats::macho::image::{CodeSignatureCommand, SegmentRange};
-use crate::formats::macho::{Cpu, FlawKind, Image, Kind};
-use crate::formats::{Unread, Version};
+use crate::formats::macho::{Cpu, Cut, FlawKind, Image, Kind};
 
 /// Length of LC_CODE_SIGNATURE.
 const COMMAND_LEN: u64 = size_of::<LinkeditDataCommand<Endianness>>() as u64;
@@ -33,6 +33,9 @@ pub(super) fn sign(
     }
     if listed_as.is_some_and(|cpu| cpu != image.cpu) {
         return Err(SignError::Container { kind: FlawKind::FatArch, offset: 0 });
+    }
+    if let Some(cut) = image.cut(slice.len() as u64) {
+        return Err(SignError::Cut(cut));
     }
     let linkedit = image.segment("__LINKEDIT").ok_or(SignError::NoLinkedit)?;
     let code_end = code_end(&image, linkedit, slice.len() as u64)?;
@@ -109,32 +112,32 @@ fn info_plist(image: &Image, code_limit: u64) -> Result<Option<(usize, usize)>, 
     let Some((offset, len)) = image.info_plist else { return Ok(None) };
     match offset.checked_add(len) {
         Some(end) if end <= code_limit => Ok(Some((offset as usize, end as usize))),
-        _ => Err(Unread::NotAuditable {
-            format: crate::formats::Format::MachO,
-            reason: "the section __info_plist is not inside the slice".into(),
+        end => {
+            let (segment, end) = ("__TEXT,__info_plist".into(), end.unwrap_or(u64::MAX));
+            Err(SignError::Cut(Cut { segment, end }))
         }
-        .into()),
     }
 }
 
-/// Writes a new load command behind the others, where nothing may be yet.
+/// Makes room for a new load command behind the others, where nothing may be yet.
 fn add_command(bytes: &mut [u8], image: &Image) -> Result<u64, SignError> {
-    let start = image.commands_end;
+    let start = image.last_command_end;
     let end = image.first_content.unwrap_or(0);
     let room = bytes.get(start as usize..end as usize).unwrap_or(&[]);
     let free = room.iter().take_while(|byte| **byte == 0).count() as u64;
     if free < COMMAND_LEN {
         return Err(SignError::NoRoom { free });
     }
-    set_header(bytes, image).ok_or(SignError::TooLarge)?;
+    let more = (start + COMMAND_LEN).saturating_sub(image.commands_end);
+    set_header(bytes, image, more as u32).ok_or(SignError::TooLarge)?;
     Ok(start)
 }
 
-/// Counts the new load command.
-fn set_header(bytes: &mut [u8], image: &Image) -> Option<()> {
+/// Counts the new load command, which takes `more` bytes than there were.
+fn set_header(bytes: &mut [u8], image: &Image, more: u32) -> Option<()> {
     // The 64-bit header is the 32-bit one with a reserved word behind it.
     let header = at::<macho::MachHeader32<Endianness>>(bytes, 0)?;
-    let size = header.sizeofcmds.get(image.endian).checked_add(COMMAND_LEN as u32)?;
+    let size = header.sizeofcmds.get(image.endian).checked_add(more)?;
     header.ncmds.set(image.endian, image.ncmds.checked_add(1)?);
     header.sizeofcmds.set(image.endian, size);
     Some(())

@@ -24,8 +24,10 @@ pub(crate) struct Image {
     pub(crate) is_64: bool,
     pub(crate) endian: Endianness,
     pub(crate) ncmds: u32,
-    /// First byte after the load commands.
+    /// First byte after the space for load commands.
     pub(crate) commands_end: u64,
+    /// First byte after the last load command. There may be space left behind it.
+    pub(crate) last_command_end: u64,
     pub(crate) segments: Vec<SegmentRange>,
     /// The lowest file offset at which a section, or a segment without the header, has bytes.
     pub(crate) first_content: Option<u64>,
@@ -137,6 +139,7 @@ impl Image {
             endian,
             ncmds: header.ncmds(endian),
             commands_end,
+            last_command_end: header_size as u64,
             segments: Vec::new(),
             first_content: None,
             info_plist: None,
@@ -151,6 +154,13 @@ impl Image {
         };
         let mut commands = header.load_commands(endian, bytes.as_slice(), 0).map_err(malformed)?;
         while let Some(command) = commands.next().map_err(malformed)? {
+            if command.cmd() == macho::LC_CODE_SIGNATURE
+                && command.raw_data().len() != size_of::<macho::LinkeditDataCommand<Endianness>>()
+            {
+                // xnu's load_code_signature calls such a file bad.
+                return Err(damaged("LC_CODE_SIGNATURE is of a wrong size"));
+            }
+            image.last_command_end = command.offset() + command.raw_data().len() as u64;
             image.take::<Mach>(command).map_err(|error| {
                 let (cmd, at) = (command.cmd().0, command.offset());
                 damaged(format!("load command {cmd:#x} at {at:#x}: {error}"))
@@ -266,7 +276,7 @@ impl Image {
     }
 
     /// The first segment that does not fit into a slice of that length.
-    pub(super) fn cut(&self, len: u64) -> Option<Cut> {
+    pub(crate) fn cut(&self, len: u64) -> Option<Cut> {
         let cut =
             self.segments.iter().find(|segment| segment.filesize > 0 && segment.end() > len)?;
         Some(Cut { segment: cut.name.clone(), end: cut.end() })
