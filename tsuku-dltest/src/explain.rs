@@ -39,9 +39,8 @@ fn draw(
     let name = printable(&node.name);
     let place = match (&node.library, &node.path) {
         (Err(failure), _) if failure.kind == Kind::NotFound => paint("31", "not found"),
-        (Err(failure), Some(path)) => {
-            format!("{} {}", printable(path), paint("31", &printable(&failure.error)))
-        }
+        // The reason names the file.
+        (Err(failure), _) => paint("31", &printable(&failure.error)),
         (_, Some(path)) if *path != node.name => printable(path),
         _ => String::new(),
     };

@@ -106,7 +106,9 @@ fn cases(libc: Libc) -> Vec<Case> {
 impl Suite {
     /// Builds all for `libc`, in a folder that every user can read.
     fn build(libc: Libc, name: &str, built: &Path) -> Self {
-        let directory = std::env::temp_dir().join(format!("hostile-{}-{name}", std::process::id()));
+        let libc_name = if libc == Libc::Gnu { "gnu" } else { "musl" };
+        let name = format!("hostile-{}-{libc_name}-{name}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(&directory).expect("a folder for libraries");
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).expect("permissions");
         fs::write(directory.join("victim"), "victim").expect("a victim");
