@@ -57,6 +57,18 @@ fn compiler(target: &Target) -> anyhow::Result<(Invocation, String)> {
     Ok((compiler, tools::ZIG.version.to_owned()))
 }
 
+/// A glibc target as zig's list of symbols spells it.
+pub(crate) fn zig_abi(target: &Target) -> String {
+    let (arch, rest) = target.triple.name.split_once("-unknown-").unwrap_or_default();
+    let arch = match arch {
+        "i686" => "x86",
+        "armv7" => "arm",
+        "riscv64gc" => "riscv64",
+        arch => arch,
+    };
+    format!("{arch}-{rest}")
+}
+
 /// zig's spelling of a target.
 fn zig_target(target: &Target) -> String {
     let arch = target.triple.name.split('-').next().unwrap_or_default();

@@ -204,6 +204,14 @@ pub(crate) fn folder() -> anyhow::Result<PathBuf> {
     Ok(target.join("tools"))
 }
 
+/// zig's list of the symbols of every glibc release, where zig is here.
+pub(crate) fn glibc_symbols() -> anyhow::Result<Option<Vec<u8>>> {
+    let Some(zig) = ZIG.installed()? else { return Ok(None) };
+    let path = zig.with_file_name("lib").join("libc").join("glibc").join("abilists");
+    let bytes = fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(Some(bytes))
+}
+
 /// The version of Python's package installer, or why it cannot be had.
 pub(crate) fn pip_version() -> anyhow::Result<String> {
     proc::read(&Invocation::new("python3").args(["-m", "pip", "--version"])).map_err(|error| {

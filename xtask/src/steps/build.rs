@@ -21,7 +21,7 @@ use crate::ops::proc::{self, Output};
 use crate::ops::tools;
 
 /// What to build, and which version it is.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Selection {
     /// Platform or triple, may be given several times [default: the host's own]
     #[arg(long = "target", value_name = "TRIPLE|PLATFORM")]
@@ -32,11 +32,36 @@ pub(crate) struct Selection {
     /// Build as this version instead of the packages' own
     #[arg(long, value_name = "VERSION")]
     pub(crate) version: Option<String>,
+    /// Between releases: build as the packages' own version, `-dev` and the commit
+    #[arg(long, conflicts_with = "version")]
+    dev: bool,
+    /// The glibc release to run on, such as `2.31`, instead of the plan's floors
+    #[arg(long, value_name = "VERSION")]
+    floor: Option<String>,
     /// A dirty tree and a check that cannot run are failures
     #[arg(long)]
     pub(crate) strict: bool,
     #[command(flatten)]
     pub(crate) containers: ContainerArgs,
+}
+
+impl Selection {
+    /// Applies what changes the plan for this run, and says which version is built.
+    pub(crate) fn settle(&self, workspace: &mut Workspace) -> anyhow::Result<Self> {
+        let mut settled = self.clone();
+        if let Some(floor) = &self.floor {
+            workspace.set_floor(floor, &self.targets)?;
+        }
+        if self.dev {
+            let head = git::head(&workspace.root).ok_or_else(|| {
+                usage("--dev names the commit, and this is none of a git repository")
+            })?;
+            let own = workspace.plan(None)?.version;
+            let commit = head.commit.get(..12).unwrap_or(&head.commit);
+            settled.version = Some(format!("{own}-dev+{commit}"));
+        }
+        Ok(settled)
+    }
 }
 
 /// Arguments of `build`.
@@ -51,9 +76,10 @@ pub(crate) struct BuildArgs {
 
 /// `cargo xtask build`: builds, and prints where each program is.
 pub(crate) fn run(root: Option<&Path>, args: &BuildArgs) -> anyhow::Result<Exit> {
-    let workspace = Workspace::open(root)?;
-    let version = workspace.plan(args.selection.version.as_deref())?.version;
-    let jobs = Jobs::select(&workspace, &args.selection, &version)?;
+    let mut workspace = Workspace::open(root)?;
+    let selection = args.selection.settle(&mut workspace)?;
+    let version = workspace.plan(selection.version.as_deref())?.version;
+    let jobs = Jobs::select(&workspace, &selection, &version)?;
     if args.dry_run {
         for job in &jobs.jobs {
             println!("{}", job.invocation(&jobs, &[])?);
@@ -67,7 +93,7 @@ pub(crate) fn run(root: Option<&Path>, args: &BuildArgs) -> anyhow::Result<Exit>
             job.package.pins.join(", ")
         )));
     }
-    preflight(&jobs, args.selection.strict, &[])?;
+    preflight(&jobs, selection.strict, &[])?;
     for job in &jobs.jobs {
         eprintln!("building {} for {}", job.package.name, job.target.platform);
         println!("{}", job.build(&jobs, &[])?.display());

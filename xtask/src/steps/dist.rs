@@ -13,6 +13,7 @@ use xtask_core::report::{self, Glibc, Manifest, Outcome, Place, Record, checksum
 
 use super::artifact::{Judged, Sealed, Staged};
 use super::build::{Job, Jobs, Selection};
+use super::by_table;
 use super::clock::Clock;
 use super::pack;
 use super::preflight::preflight;
@@ -34,9 +35,10 @@ pub(crate) struct DistArgs {
 
 /// `cargo xtask dist`.
 pub(crate) fn run(root: Option<&Path>, args: &DistArgs) -> anyhow::Result<Exit> {
-    let workspace = Workspace::open(root)?;
-    let plan = workspace.plan(args.selection.version.as_deref())?;
-    let jobs = Jobs::select(&workspace, &args.selection, &plan.version)?;
+    let mut workspace = Workspace::open(root)?;
+    let selection = args.selection.settle(&mut workspace)?;
+    let plan = workspace.plan(selection.version.as_deref())?;
+    let jobs = Jobs::select(&workspace, &selection, &plan.version)?;
     let out = match &args.out {
         Some(out) => {
             std::path::absolute(out).with_context(|| format!("`{}` is no path", out.display()))?
@@ -47,7 +49,7 @@ pub(crate) fn run(root: Option<&Path>, args: &DistArgs) -> anyhow::Result<Exit> 
     clear(&out, &plan)?;
 
     let mut clock = Clock::new("");
-    clock.step("preflight", || preflight(&jobs, args.selection.strict, &[&out]))?;
+    clock.step("preflight", || preflight(&jobs, selection.strict, &[&out]))?;
     let staging = TempFolder::new(&out)?;
     let work = Work {
         workspace: &workspace,
@@ -66,7 +68,7 @@ pub(crate) fn run(root: Option<&Path>, args: &DistArgs) -> anyhow::Result<Exit> 
         let target = target?;
         clock.add(target.clock);
         for (_, record) in &target.made {
-            refusals.extend(refuse(record, args.selection.strict));
+            refusals.extend(refuse(record, selection.strict));
         }
         made.extend(target.made);
         refusals.extend(target.refusals);
@@ -163,9 +165,10 @@ impl Work<'_> {
             target: job.target,
             version: &self.plan.version,
         };
-        let smoke = clock.step("smoke", || {
+        let mut smoke = clock.step("smoke", || {
             subject.smoke(&self.jobs.rustc.host, self.place, &self.jobs.containers)
         })?;
+        smoke.extend(by_table::check(&judged.binary, job.target, self.place)?);
         // What ran is what was sealed and judged.
         judged.sealed.unchanged()?;
         asset.unchanged()?;

@@ -3,6 +3,7 @@
 mod artifact;
 pub(crate) mod audit;
 pub(crate) mod build;
+mod by_table;
 pub(crate) mod checksum;
 pub(crate) mod ci;
 mod clock;

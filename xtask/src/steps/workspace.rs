@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
-use xtask_core::plan::{Config, Facts, Kind, Package, Plan, Target};
+use xtask_core::plan::{Config, Facts, Kind, Package, Plan, Target, check_floor};
 
 use crate::exit::usage;
 use crate::ops::cargo::{self, Crate};
@@ -55,6 +55,26 @@ impl Workspace {
             usage(format!("{count} problem{s} in {shown}\n{}", lines.join("\n")))
         })?;
         Ok(Self { root, config })
+    }
+
+    /// Replaces the glibc floor of every target that has one.
+    ///
+    /// # Errors
+    /// When it is impossible for a target among `wanted` (platforms or triples).
+    pub(crate) fn set_floor(&mut self, floor: &str, wanted: &[String]) -> anyhow::Result<()> {
+        for target in self.config.targets.iter_mut().filter(|target| target.glibc_floor.is_some()) {
+            match check_floor(target.triple, floor) {
+                Ok(version) => target.glibc_floor = Some(version),
+                Err((message, cure)) => {
+                    let named =
+                        |name: &String| *name == target.platform || name == target.triple.name;
+                    if wanted.is_empty() || wanted.iter().any(named) {
+                        return Err(usage(format!("--floor: {message}; {cure}")));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A package's folder, which may lie outside the root.

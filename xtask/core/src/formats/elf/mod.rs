@@ -11,6 +11,7 @@ use self::dynamic::{Dynamic, Names};
 use self::image::{Fault, Image, Outcome, damaged};
 use super::{Source, Unread};
 
+pub mod abilist;
 mod arch;
 mod classify;
 mod debug;
