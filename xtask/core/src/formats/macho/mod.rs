@@ -15,6 +15,7 @@ use super::{Format, ReadError, Source, Unread, Version};
 mod arch;
 pub(crate) mod codesign;
 mod fat;
+mod flaw;
 pub(crate) mod hash;
 pub(crate) mod image;
 mod signature;
@@ -26,8 +27,9 @@ mod tests;
 
 pub(crate) use arch::Cpu;
 pub(crate) use fat::{Layout, Part, parts};
+pub use flaw::{Flaw, FlawKind};
 pub(crate) use image::Image;
-pub use signature::{Flaw, FlawKind, Signature};
+pub use signature::Signature;
 
 /// One Mach-O file.
 #[derive(Debug, Clone, PartialEq, Eq)]
