@@ -12,8 +12,9 @@ use super::arch::{self, Cpu};
 use super::{Cut, damaged, unread};
 use crate::formats::{Source, Unread, Version};
 
-/// The most bytes of load commands read: a thousand times what a linker writes.
-const MAX_COMMANDS: u32 = 16 << 20;
+/// The most bytes of load commands read: a hundred times what a linker writes. A universal file
+/// may name the same ones for each of its slices.
+const MAX_COMMANDS: u32 = 512 << 10;
 
 /// What the load commands say.
 #[derive(Debug)]

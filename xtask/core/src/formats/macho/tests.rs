@@ -185,6 +185,23 @@ fn each_structure_of_a_signature_is_checked() {
 }
 
 #[test]
+fn damaged_load_commands_are_not_auditable() {
+    let signed = Fixture::new(ARM64).signed();
+    let Map { command, .. } = map(&signed);
+    let reason = |offset: u64, value: u32| {
+        let patched = patch(&signed, offset, &value.to_le_bytes());
+        match read(&patched.as_slice()) {
+            Err(Unread::NotAuditable { reason, .. }) => reason,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(reason(command + 4, 12), "LC_CODE_SIGNATURE is of a wrong size");
+    assert_eq!(reason(20, 513 << 10), "525312 bytes of load commands");
+    assert!(reason(20, 300 << 10).contains("ends inside its load commands"));
+    assert!(reason(36, 4).contains("load command size"));
+}
+
+#[test]
 fn each_digest_is_compared() {
     let fixture = Fixture { info_plist: Some(b"<plist/>"), ..Fixture::new(X86_64) };
     let signed = fixture.signed();
