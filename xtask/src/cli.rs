@@ -42,6 +42,18 @@ pub(crate) enum Command {
     AuditGlibc(steps::audit::GlibcArgs),
     /// Check the workflow files against the plan
     Workflow(steps::workflow::WorkflowArgs),
+    /// Make the one draft of the release
+    Draft(steps::release::draft::DraftArgs),
+    /// Bring files into the draft
+    Upload(steps::release::upload::UploadArgs),
+    /// Show what the forge holds, against the plan
+    Status(steps::release::status::StatusArgs),
+    /// Judge every asset again, and publish the draft if it holds exactly the plan
+    Finalize(steps::release::finalize::FinalizeArgs),
+    /// Look at a published release as a user would
+    Verify(steps::release::verify::VerifyArgs),
+    /// The whole release on this machine, into a local folder
+    Rehearse(steps::release::rehearse::RehearseArgs),
     /// Format, lints, tests, the gates
     Ci(steps::ci::CiArgs),
     /// Print where a pinned tool's program is, provisioning it first where needed
@@ -65,6 +77,12 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Audit(args) => steps::audit::run(&args),
         Command::AuditGlibc(args) => steps::audit::glibc(&args),
         Command::Workflow(args) => steps::workflow::run(root, &args),
+        Command::Draft(args) => steps::release::draft::run(root, &args),
+        Command::Upload(args) => steps::release::upload::run(root, &args),
+        Command::Status(args) => steps::release::status::run(root, &args),
+        Command::Finalize(args) => steps::release::finalize::run(root, &args),
+        Command::Verify(args) => steps::release::verify::run(root, args),
+        Command::Rehearse(args) => steps::release::rehearse::run(root, &args),
         Command::Ci(args) => steps::ci::run(root, &args),
         Command::Tool(args) => steps::tool::run(&args),
         Command::Docs(args) => steps::docs::run(root, &args),

@@ -38,3 +38,25 @@ pub(crate) fn head(folder: &Path) -> Option<Head> {
         changes: changes.lines().map(str::to_owned).collect(),
     })
 }
+
+/// The commit that a local tag peels to; `None` when there is no such tag.
+///
+/// # Errors
+/// When git cannot be run.
+pub(crate) fn peel(folder: &Path, tag: &str) -> anyhow::Result<Option<String>> {
+    let run = invocation(folder).args(["rev-parse", "--verify", "--quiet"]);
+    let outcome = proc::run(&run.arg(format!("refs/tags/{tag}^{{commit}}")), Output::Capture)?;
+    Ok(outcome.success().then(|| outcome.text()))
+}
+
+/// The message of a local annotated tag, without a signature; `None` for a lightweight tag or none.
+///
+/// # Errors
+/// When git cannot be run.
+pub(crate) fn tag_message(folder: &Path, tag: &str) -> anyhow::Result<Option<String>> {
+    let format = "--format=%(objecttype)%0a%(contents:subject)%0a%0a%(contents:body)";
+    let run = invocation(folder).args(["for-each-ref", format]).arg(format!("refs/tags/{tag}"));
+    let outcome = proc::run(&run, Output::Capture)?;
+    let text = outcome.text();
+    Ok(text.strip_prefix("tag\n").filter(|_| outcome.success()).map(|text| text.trim().to_owned()))
+}

@@ -6,6 +6,7 @@ pub(crate) mod cargo;
 pub(crate) mod codesign;
 pub(crate) mod container;
 pub(crate) mod files;
+pub(crate) mod forge;
 pub(crate) mod git;
 pub(crate) mod go;
 pub(crate) mod library;

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -149,11 +150,25 @@ pub(crate) fn run(invocation: &Invocation, output: Output) -> anyhow::Result<Out
     run_with_input(invocation, output, Stdio::null())
 }
 
+/// Like [`run`], with its standard output in a file.
+pub(crate) fn run_into(invocation: &Invocation, file: File) -> anyhow::Result<Outcome> {
+    run_with(invocation, Output::Capture, Stdio::null(), file.into())
+}
+
 /// Like [`run`], with a standard input.
 pub(crate) fn run_with_input(
     invocation: &Invocation,
     output: Output,
     stdin: Stdio,
+) -> anyhow::Result<Outcome> {
+    run_with(invocation, output, stdin, Stdio::piped())
+}
+
+fn run_with(
+    invocation: &Invocation,
+    output: Output,
+    stdin: Stdio,
+    stdout: Stdio,
 ) -> anyhow::Result<Outcome> {
     let mut command = Command::new(&invocation.program);
     command.args(&invocation.args).env_clear();
@@ -164,7 +179,7 @@ pub(crate) fn run_with_input(
     if !invocation.cwd.is_empty() {
         command.current_dir(&invocation.cwd);
     }
-    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(stdin).stdout(stdout).stderr(Stdio::piped());
     let start = Instant::now();
     let mut child = spawn(&mut command).map_err(|error| explain(error, invocation))?;
 

@@ -15,6 +15,7 @@ pub(crate) mod doctor;
 mod pack;
 pub(crate) mod plan;
 mod preflight;
+pub(crate) mod release;
 pub(crate) mod reproduce;
 mod runner;
 pub(crate) mod smoke;

@@ -269,6 +269,15 @@ impl Config {
         }
     }
 
+    /// Takes the other targets out of the plan, and the packages that are left without one.
+    pub fn keep_targets(&mut self, platforms: &[String]) {
+        self.targets.retain(|target| platforms.contains(&target.platform));
+        for package in &mut self.packages {
+            package.targets.retain(|platform| platforms.contains(platform));
+        }
+        self.packages.retain(|package| !package.targets.is_empty());
+    }
+
     /// A target by platform name or triple.
     pub fn target(&self, name: &str) -> Option<&Target> {
         self.targets.iter().find(|target| target.platform == name || target.triple.name == name)

@@ -1,0 +1,140 @@
+//! What finalize works on: the targets' assets, their manifests, the records of smoke tests. From a
+//! folder with the jobs' results, and from the draft where the folder lacks them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use serde_json::Value;
+use xtask_core::release as core;
+
+use super::Release;
+use crate::exit::usage;
+use crate::ops::files;
+
+/// Folders below the one that is named are looked into this deep: a job's results have one each.
+const DEPTH: usize = 3;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    /// The targets' assets, by name.
+    pub(super) assets: BTreeMap<String, PathBuf>,
+    /// The targets' manifests.
+    pub(super) manifests: Vec<Value>,
+    /// Records of `smoke --record`.
+    pub(super) smoke: Vec<Value>,
+}
+
+/// Looks into `from`, then into the forge; what is fetched goes into `work`.
+pub(super) fn gather(
+    release: &Release,
+    from: Option<&Path>,
+    work: &Path,
+) -> anyhow::Result<Gathered> {
+    let mut gathered = Gathered::default();
+    if let Some(from) = from {
+        if !from.is_dir() {
+            return Err(usage(format!("`{}` is no folder", from.display())));
+        }
+        look(release, from, DEPTH, &mut gathered)?;
+    }
+    fetch(release, work, &mut gathered)?;
+    Ok(gathered)
+}
+
+fn look(
+    release: &Release,
+    folder: &Path,
+    depth: usize,
+    gathered: &mut Gathered,
+) -> anyhow::Result<()> {
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot read `{}`", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort_unstable();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if depth > 0 {
+                look(release, &path, depth - 1, gathered)?;
+            }
+        } else if release.of_targets().any(|asset| asset.name == name) {
+            add(gathered, name, path)?;
+        } else if name == release.plan.config.release.manifest
+            || release.travellers().contains(&name)
+        {
+            gathered.manifests.push(read(&path)?);
+        } else if name.starts_with("smoke") && name.ends_with(".json") {
+            gathered.smoke.push(read(&path)?);
+        }
+    }
+    Ok(())
+}
+
+fn add(gathered: &mut Gathered, name: String, path: PathBuf) -> anyhow::Result<()> {
+    if let Some(other) = gathered.assets.get(&name)
+        && files::digest(other)? != files::digest(&path)?
+    {
+        return Err(usage(format!(
+            "two different files are named `{name}`: `{}` and `{}`",
+            other.display(),
+            path.display()
+        )));
+    }
+    gathered.assets.insert(name, path);
+    Ok(())
+}
+
+/// Fetches from the forge what is not in hand: assets, and manifests of platforms that none describes.
+fn fetch(release: &Release, work: &Path, gathered: &mut Gathered) -> anyhow::Result<()> {
+    let described = |gathered: &Gathered, platform: &str| {
+        let records = gathered.manifests.iter().filter_map(|m| m["assets"].as_array()).flatten();
+        records.into_iter().any(|record| record["platform"] == platform)
+    };
+    let undescribed: Vec<String> = release
+        .platforms()
+        .into_iter()
+        .filter(|platform| !described(gathered, platform))
+        .map(super::traveller)
+        .collect();
+    let absent: Vec<&str> = release
+        .of_targets()
+        .map(|asset| asset.name.as_str())
+        .filter(|name| !gathered.assets.contains_key(*name))
+        .collect();
+    if absent.is_empty() && undescribed.is_empty() {
+        return Ok(());
+    }
+    let state = release.forge.state(&release.plan.tag, release.release_id)?;
+    // Which of several is the right one is for the machine to say, and to refuse.
+    let Some(held) = state.releases.first() else { return Ok(()) };
+    let fetch = |asset: &core::Asset| -> anyhow::Result<PathBuf> {
+        let to = work.join(&asset.name);
+        release.forge.fetch(held.id, asset, &to)?;
+        Ok(to)
+    };
+    for name in absent {
+        if let Some(asset) = held.asset(name) {
+            gathered.assets.insert(name.to_owned(), fetch(asset)?);
+        }
+    }
+    for name in undescribed {
+        if let Some(asset) = held.asset(&name) {
+            gathered.manifests.push(read(&fetch(asset)?)?);
+        }
+    }
+    // After publishing, what travelled is gone, and the release's own manifest is there.
+    if gathered.manifests.is_empty()
+        && let Some(asset) = held.asset(&release.plan.config.release.manifest)
+    {
+        gathered.manifests.push(read(&fetch(asset)?)?);
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> anyhow::Result<Value> {
+    let text = files::read_text(path)?;
+    serde_json::from_str(&text).map_err(|error| anyhow!("`{}` is no JSON: {error}", path.display()))
+}

@@ -1,0 +1,229 @@
+//! `verify`: look at a release as a user would: fetch it by its public addresses, check the checksums,
+//! judge the programs, run those that run here.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+use xtask_core::plan::{AssetKind, Invocation};
+use xtask_core::release::{Manifest, agree};
+use xtask_core::report::{Outcome, checksums};
+
+use super::finalize::{audit, made_for, program};
+use super::{On, Release};
+use crate::exit::{Exit, refused, usage};
+use crate::ops::files::{self, TempFolder};
+use crate::ops::forge::{self, Forge};
+use crate::ops::proc::{self, Output};
+use crate::ops::{cargo, probe};
+use crate::steps::containers::{ContainerArgs, Containers};
+use crate::steps::smoke::Subject;
+
+/// For one file.
+const DEADLINE: Duration = Duration::from_secs(1800);
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    on: On,
+    /// A folder with the release's files, instead of fetching them
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// Where releases are fetched from
+    #[arg(long, value_name = "URL", default_value = "https://github.com")]
+    base_url: String,
+    /// A check that cannot run here fails
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    containers: ContainerArgs,
+}
+
+/// `cargo xtask verify`.
+pub(crate) fn run(root: Option<&Path>, mut args: VerifyArgs) -> anyhow::Result<Exit> {
+    args.on.version_of_tag(root)?;
+    let release = Release::open(root, &args.on)?;
+    let work = TempFolder::new(&std::env::temp_dir())?;
+    let files = match (&args.from, &release.forge) {
+        (Some(folder), _) => in_folder(&release, folder),
+        (None, Forge::Dir(dir)) => in_folder(&release, &dir.published_assets(&release.plan.tag)),
+        (None, Forge::GitHub(_)) => fetch(&release, &args.base_url, work.path()),
+    };
+    let mut list = Checklist::default();
+    let (files, absent) = files?;
+    list.check("every asset of the plan is there", absent);
+    list.check("the checksum file lists all others, and they match", sums(&release, &files)?);
+    list.check("the manifest describes the programs", described(&release, &files)?);
+    let mut found = Vec::new();
+    for (name, path) in &files {
+        if release.of_targets().any(|asset| asset.name == *name) {
+            found.extend(audit(&release, name, path, &files, work.path())?);
+        }
+    }
+    list.check("every program passes the audit, from its bytes", found);
+    smoke(&release, &files, &args, work.path(), &mut list)?;
+    list.end(&release.plan.tag, args.strict)
+}
+
+type Files = BTreeMap<String, PathBuf>;
+
+fn in_folder(release: &Release, folder: &Path) -> anyhow::Result<(Files, Vec<String>)> {
+    if !folder.is_dir() {
+        return Err(usage(format!("`{}` is no folder", folder.display())));
+    }
+    let mut files = Files::new();
+    let mut absent = Vec::new();
+    for asset in &release.plan.assets {
+        let path = folder.join(&asset.name);
+        if path.is_file() {
+            files.insert(asset.name.clone(), path);
+        } else {
+            absent.push(format!("{}: not in `{}`", asset.name, folder.display()));
+        }
+    }
+    Ok((files, absent))
+}
+
+/// Through the public addresses, without a token.
+fn fetch(release: &Release, base: &str, work: &Path) -> anyhow::Result<(Files, Vec<String>)> {
+    let base = base.trim_end_matches('/');
+    if !base.starts_with("https://") && !base.starts_with("http://") {
+        return Err(usage(format!("`{base}` is no address: write https://…")));
+    }
+    let folder = work.join("fetched");
+    files::make_folder(&folder)?;
+    let mut files = Files::new();
+    let mut absent = Vec::new();
+    for asset in &release.plan.assets {
+        let repository = &release.plan.config.release.repository;
+        let url =
+            format!("{base}/{repository}/releases/download/{}/{}", release.plan.tag, asset.name);
+        let to = folder.join(&asset.name);
+        let run = Invocation::new("curl")
+            .args(["--fail", "--location", "--silent", "--show-error", "--retry", "3"])
+            .args(["--proto", "=https,http", "--output", &asset.name, "--", &url])
+            .cwd(folder.to_string_lossy().into_owned())
+            .deadline(DEADLINE);
+        let outcome = proc::run(&run, Output::Capture)?;
+        if outcome.success() {
+            files.insert(asset.name.clone(), to);
+        } else {
+            absent.push(format!("{url}: {}{}", outcome.ended(), proc::tail(&outcome)));
+        }
+    }
+    Ok((files, absent))
+}
+
+fn sums(release: &Release, files: &Files) -> anyhow::Result<Vec<String>> {
+    let own = &release.plan.config.release.checksums;
+    let Some(path) = files.get(own) else { return Ok(vec![format!("{own}: missing")]) };
+    let entries = match checksums::parse(&files::read_text(path)?) {
+        Ok(entries) => entries,
+        Err(bad) => return Ok(vec![format!("{own}:{}: {}", bad.line, bad.message)]),
+    };
+    let mut problems = Vec::new();
+    for entry in &entries {
+        match files.get(&entry.name) {
+            None => problems.push(format!("{}: listed in {own}, and not in the plan", entry.name)),
+            Some(path) if files::digest(path)?.sha256 != entry.sha256 => {
+                problems.push(format!("{}: not the file that {own} lists", entry.name));
+            }
+            Some(_) => {}
+        }
+    }
+    for name in files.keys().filter(|name| *name != own) {
+        if !entries.iter().any(|entry| entry.name == *name) {
+            problems.push(format!("{name}: not listed in {own}"));
+        }
+    }
+    Ok(problems)
+}
+
+fn described(release: &Release, files: &Files) -> anyhow::Result<Vec<String>> {
+    let own = &release.plan.config.release.manifest;
+    let Some(path) = files.get(own) else { return Ok(vec![format!("{own}: missing")]) };
+    let manifest: Value = match serde_json::from_str(&files::read_text(path)?) {
+        Ok(manifest) => manifest,
+        Err(error) => return Ok(vec![format!("{own}: no JSON: {error}")]),
+    };
+    let mut hashes = Manifest::new();
+    for (name, path) in files {
+        hashes.insert(name.clone(), forge::expected(path)?);
+    }
+    let mut problems = agree::differing_files(&manifest, &hashes);
+    for (key, expected) in [("tag", &release.plan.tag), ("version", &release.plan.version)] {
+        if manifest[key] != *expected {
+            problems.push(format!("{own}: {key} is {}, not {expected}", manifest[key]));
+        }
+    }
+    let records = manifest["assets"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let programs = release.plan.assets.iter().filter(|asset| {
+        matches!(asset.kind, AssetKind::Binary | AssetKind::Archive)
+            && !records.iter().any(|record| record["name"] == asset.name)
+    });
+    problems.extend(programs.map(|asset| format!("{}: not described in {own}", asset.name)));
+    Ok(problems)
+}
+
+/// Runs what this host can run.
+fn smoke(
+    release: &Release,
+    files: &Files,
+    args: &VerifyArgs,
+    work: &Path,
+    list: &mut Checklist,
+) -> anyhow::Result<()> {
+    let host = cargo::rustc(&release.workspace.root)?.host;
+    let place = probe::place();
+    for (name, path) in files {
+        let Some((package, target)) = made_for(release, name) else { continue };
+        let Some(file) = program(package, target, name, path, work)? else { continue };
+        files::make_executable(&file)?;
+        let version = &release.plan.version;
+        let subject = Subject { file: &file, package, target, version };
+        for row in subject.smoke(&host, &place, &Containers::new(&args.containers))? {
+            let what = format!("{name} {}", row.check);
+            match row.outcome {
+                Outcome::Passed => list.check(&what, Vec::new()),
+                Outcome::Failed => list.check(&what, vec![format!("{what}: {}", row.detail)]),
+                Outcome::NotRun => list.not_run(&what, &row.detail),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What was looked at, and what came of it.
+#[derive(Default)]
+struct Checklist {
+    rows: Vec<String>,
+    problems: Vec<String>,
+    not_run: Vec<String>,
+}
+
+impl Checklist {
+    fn check(&mut self, what: &str, problems: Vec<String>) {
+        let mark = if problems.is_empty() { "ok" } else { "FAILED" };
+        self.rows.push(format!("{mark:<8} {what}"));
+        self.problems.extend(problems);
+    }
+
+    fn not_run(&mut self, what: &str, why: &str) {
+        self.rows.push(format!("{:<8} {what}: {why}", "not run"));
+        self.not_run.push(what.to_owned());
+    }
+
+    fn end(self, tag: &str, strict: bool) -> anyhow::Result<Exit> {
+        println!("{tag}");
+        for row in &self.rows {
+            println!("  {row}");
+        }
+        if !self.problems.is_empty() {
+            return Err(refused(format!("{tag} is not sound\n  {}", self.problems.join("\n  "))));
+        }
+        Ok(if strict && !self.not_run.is_empty() { Exit::Findings } else { Exit::Done })
+    }
+}
