@@ -1,0 +1,14 @@
+//! The release commands, the built xtask and the real `gh`, against a loopback GitHub.
+#![cfg(unix)]
+#![allow(dead_code, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod crowd;
+mod faults;
+mod input;
+mod kills;
+mod server;
+mod world;

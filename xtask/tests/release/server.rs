@@ -1,0 +1,747 @@
+//! A loopback GitHub over a Unix socket, for the real `gh`. Stateful, and honest: sizes and digests are
+//! those of the bytes received, an unknown request is an error, a name is taken by hidden assets too,
+//! and what is asked is logged before it is answered.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+pub const REPO: &str = "owner/tool";
+pub const TOKEN: &str = "ghp_test0token1of2forty3characters4long56";
+
+/// What is asked, without ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Call {
+    Ref,
+    Tag,
+    List,
+    ByTag,
+    Release,
+    Assets,
+    Download,
+    Create,
+    Upload,
+    DeleteAsset,
+    DeleteRelease,
+    Patch,
+}
+
+impl Call {
+    pub fn writes(self) -> bool {
+        matches!(
+            self,
+            Self::Create | Self::Upload | Self::DeleteAsset | Self::DeleteRelease | Self::Patch
+        )
+    }
+}
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection ends; nothing was done.
+    ResetBefore,
+    /// It was done; the connection ends.
+    ResetAfter,
+    /// Nothing was done; this status.
+    Status(u16),
+    /// Nothing was done; this status, with Retry-After in seconds.
+    RetryAfter(u16, u64),
+    /// 502, and a `starter` is left; hidden from lists or not.
+    Starter { hidden: bool },
+    /// 201 in state `starter`.
+    CreatedAsStarter,
+    /// Stored, with other bytes.
+    WrongBytes,
+    /// Stored, and the digest is null for this many reads.
+    NullDigest(usize),
+    /// Lists as they were before the last write.
+    Stale,
+    /// 403 whose text repeats the token.
+    EchoToken,
+    /// Never answered.
+    Hang,
+    /// Somebody else creates a draft with the same body.
+    Twin,
+}
+
+/// Which calls meet it: from the nth, so many times.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    pub call: Call,
+    pub from: usize,
+    pub times: usize,
+    pub fault: Fault,
+}
+
+#[derive(Debug, Clone)]
+pub struct Asset {
+    pub id: u64,
+    pub name: String,
+    pub state: &'static str,
+    pub hidden: bool,
+    pub size: u64,
+    pub sha256: String,
+    pub null_reads: usize,
+    pub bytes: Vec<u8>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Release {
+    pub id: u64,
+    pub tag: String,
+    pub name: String,
+    pub body: String,
+    pub draft: bool,
+    pub prerelease: bool,
+    pub assets: Vec<Asset>,
+}
+
+#[derive(Debug, Default)]
+pub struct State {
+    /// Name to commit, and whether a tag object lies between.
+    pub tags: BTreeMap<String, (String, bool)>,
+    pub releases: Vec<Release>,
+    before: Vec<Release>,
+    next_id: u64,
+    pub latest: Option<String>,
+    pub rules: Vec<Rule>,
+    seen: BTreeMap<u8, usize>,
+    pub log: Vec<(Call, String)>,
+    /// Requests that no honest client sends.
+    pub unknown: Vec<String>,
+    /// Publishings that broke the publish rule.
+    pub violations: Vec<String>,
+    /// What was read since the last write.
+    fresh: Vec<Call>,
+    pub immutable: bool,
+    /// Uploads that are under way, and the most at once.
+    uploading: usize,
+    pub most_uploading: usize,
+    /// Names that the release must hold, for the publish rule.
+    pub expected: Option<BTreeMap<String, String>>,
+    /// At this request the client is killed first.
+    pub kill_at: Option<usize>,
+    /// 404 for everything: the token may not see the repository.
+    pub forbidden: bool,
+}
+
+impl State {
+    fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        1000 + self.next_id
+    }
+
+    pub fn writes(&self) -> usize {
+        self.log.iter().filter(|(call, _)| call.writes()).count()
+    }
+
+    pub fn add_release(&mut self, tag: &str, body: &str, draft: bool) -> u64 {
+        let id = self.id();
+        self.releases.push(Release {
+            id,
+            tag: tag.to_owned(),
+            name: tag.to_owned(),
+            body: body.to_owned(),
+            draft,
+            prerelease: false,
+            assets: Vec::new(),
+        });
+        id
+    }
+
+    pub fn add_asset(&mut self, release: u64, name: &str, bytes: &[u8]) -> u64 {
+        let id = self.id();
+        let asset = Asset {
+            id,
+            name: name.to_owned(),
+            state: "uploaded",
+            hidden: false,
+            size: bytes.len() as u64,
+            sha256: hex::encode(Sha256::digest(bytes)),
+            null_reads: 0,
+            bytes: bytes.to_owned(),
+        };
+        let held = self.releases.iter_mut().find(|r| r.id == release).unwrap();
+        held.assets.push(asset);
+        id
+    }
+
+    fn fault(&mut self, call: Call) -> Option<Fault> {
+        let count = self.seen.entry(call as u8).or_default();
+        let nth = *count;
+        *count += 1;
+        let rule = self
+            .rules
+            .iter()
+            .find(|rule| rule.call == call && nth >= rule.from && nth - rule.from < rule.times);
+        rule.map(|rule| rule.fault)
+    }
+
+    /// The publish rule, as the reference states it, over what the client read and what is there.
+    fn judge_publish(&mut self, id: u64) {
+        let mut wrong = Vec::new();
+        for call in [Call::Ref, Call::List, Call::Release, Call::Assets] {
+            if !self.fresh.contains(&call) {
+                wrong.push(format!("{call:?} was not read after the last write"));
+            }
+        }
+        let Some(release) = self.releases.iter().find(|r| r.id == id) else { return };
+        if !self.tags.contains_key(&release.tag) {
+            wrong.push("the tag is missing".to_owned());
+        }
+        if self.releases.iter().filter(|r| r.tag == release.tag).count() != 1 {
+            wrong.push("more than one release bears the tag".to_owned());
+        }
+        if let Some(expected) = &self.expected {
+            let held: BTreeMap<String, String> =
+                release.assets.iter().map(|a| (a.name.clone(), a.sha256.clone())).collect();
+            if *expected != held || release.assets.iter().any(|a| a.state != "uploaded") {
+                wrong.push(format!("it holds {:?}", held.keys().collect::<Vec<_>>()));
+            }
+        }
+        self.violations.extend(wrong);
+    }
+}
+
+/// The server; it ends with the test process.
+pub struct Server {
+    state: Mutex<State>,
+    /// A client is to be killed now; and is dead.
+    pub reached: Condvar,
+    gate: Mutex<(bool, bool)>,
+}
+
+/// A request without its body.
+struct Request {
+    method: String,
+    path: String,
+    query: BTreeMap<String, String>,
+    host: String,
+    accept: String,
+    length: Option<u64>,
+}
+
+/// An answer; `None` ends the connection without one.
+type Answer = Option<(u16, Vec<(&'static str, String)>, Vec<u8>)>;
+
+impl Server {
+    pub fn start(socket: &Path) -> Arc<Self> {
+        let listener = UnixListener::bind(socket).unwrap();
+        let server = Arc::new(Self {
+            state: Mutex::new(State::default()),
+            reached: Condvar::new(),
+            gate: Mutex::new((false, false)),
+        });
+        let shared = Arc::clone(&server);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let server = Arc::clone(&shared);
+                thread::spawn(move || server.serve(stream));
+            }
+        });
+        server
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Waits until the request at which to kill is there; `false` when `ended` says so first.
+    pub fn wait_for_kill(&self, mut ended: impl FnMut() -> bool) -> bool {
+        loop {
+            let gate = self.gate.lock().unwrap();
+            let (gate, _) = self.reached.wait_timeout(gate, Duration::from_millis(5)).unwrap();
+            if gate.0 {
+                return true;
+            }
+            drop(gate);
+            if ended() {
+                return false;
+            }
+        }
+    }
+
+    /// The client is dead: what it asked for goes on.
+    pub fn killed(&self) {
+        self.gate.lock().unwrap().1 = true;
+        self.reached.notify_all();
+    }
+
+    fn serve(&self, stream: UnixStream) {
+        let Ok(writer) = stream.try_clone() else { return };
+        let mut reader = BufReader::new(stream);
+        let Some(request) = read_request(&mut reader) else { return };
+        let answer = self.answer(&request, &mut reader);
+        if let Some((status, headers, body)) = answer {
+            let mut writer = writer;
+            let mut head = format!(
+                "HTTP/1.1 {status} Status\r\nContent-Length: {}\r\nConnection: close\r\n",
+                body.len()
+            );
+            for (name, value) in headers {
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+            let _ = writer.write_all(head.as_bytes());
+            let _ = writer.write_all(b"\r\n");
+            let _ = writer.write_all(&body);
+        }
+    }
+
+    fn answer(&self, request: &Request, body: &mut impl BufRead) -> Answer {
+        let Some((call, ids)) = route(request) else {
+            let text = format!("{} {} {:?}", request.method, request.path, request.query);
+            self.state().unknown.push(text);
+            return error(404, "no such route");
+        };
+        let fault = {
+            let mut state = self.state();
+            state.log.push((call, format!("{} {}", request.method, request.path)));
+            if state.kill_at == Some(state.log.len()) {
+                drop(state);
+                self.let_kill();
+                state = self.state();
+            }
+            state.fault(call)
+        };
+        match fault {
+            Some(Fault::ResetBefore) => return None,
+            Some(Fault::Status(status)) => return error(status, "injected"),
+            Some(Fault::EchoToken) => {
+                return error(403, &format!("bad credentials: token {TOKEN}"));
+            }
+            Some(Fault::RetryAfter(status, seconds)) => {
+                let (status, mut headers, body) = error(status, "slow down")?;
+                headers.push(("Retry-After", seconds.to_string()));
+                return Some((status, headers, body));
+            }
+            Some(Fault::Hang) => {
+                thread::sleep(Duration::from_secs(3600));
+                return None;
+            }
+            _ => {}
+        }
+        if self.state().forbidden {
+            return error(404, "Not Found");
+        }
+        let answer = self.effect(call, &ids, request, body, fault);
+        if call.writes() {
+            self.state().fresh.clear();
+        } else {
+            self.state().fresh.push(call);
+        }
+        if fault == Some(Fault::ResetAfter) { None } else { answer }
+    }
+
+    fn let_kill(&self) {
+        let mut gate = self.gate.lock().unwrap();
+        gate.0 = true;
+        self.reached.notify_all();
+        while !gate.1 {
+            gate = self.reached.wait(gate).unwrap();
+        }
+    }
+
+    fn effect(
+        &self,
+        call: Call,
+        id: &str,
+        request: &Request,
+        body: &mut impl BufRead,
+        fault: Option<Fault>,
+    ) -> Answer {
+        let number: u64 = id.parse().unwrap_or_default();
+        match call {
+            Call::Upload => return self.upload(number, request, body, fault),
+            Call::Create | Call::Patch => {
+                let mut bytes = Vec::new();
+                let length = request.length.unwrap_or_default();
+                if body.take(length).read_to_end(&mut bytes).is_err()
+                    || bytes.len() as u64 != length
+                {
+                    return None;
+                }
+                let Ok(json) = serde_json::from_slice::<Value>(&bytes) else {
+                    return error(400, "Problems parsing JSON");
+                };
+                return if call == Call::Create {
+                    self.create(&json, fault)
+                } else {
+                    self.patch(number, &json)
+                };
+            }
+            _ => {}
+        }
+        let mut state = self.state();
+        let stale = fault == Some(Fault::Stale);
+        match call {
+            Call::Ref => {
+                let Some((sha, annotated)) = state.tags.get(id) else {
+                    return error(404, "Not Found");
+                };
+                let (kind, sha) =
+                    if *annotated { ("tag", tag_object(sha)) } else { ("commit", sha.clone()) };
+                let object = json!({ "type": kind, "sha": sha, "url": api("git/x") });
+                ok(
+                    200,
+                    &json!({ "ref": format!("refs/tags/{id}"), "node_id": "n", "url": api("git/ref"), "object": object }),
+                )
+            }
+            Call::Tag => {
+                let found = state.tags.iter().find(|(_, (sha, _))| tag_object(sha) == id);
+                let Some((name, (sha, _))) = found else { return error(404, "Not Found") };
+                let object = json!({ "type": "commit", "sha": sha, "url": api("git/x") });
+                ok(
+                    200,
+                    &json!({
+                        "node_id": "n", "tag": name, "sha": id, "url": api("git/tags"), "message": "m",
+                        "tagger": { "date": "2026-01-01T00:00:00Z", "email": "t@example.com", "name": "T" },
+                        "object": object,
+                    }),
+                )
+            }
+            Call::List => {
+                let listed = if stale { state.before.clone() } else { state.releases.clone() };
+                let items: Vec<Value> = listed.iter().rev().map(release_json).collect();
+                page(request, items, "releases")
+            }
+            Call::ByTag => {
+                let found = state.releases.iter().find(|r| r.tag == id && !r.draft);
+                found.map_or_else(|| error(404, "Not Found"), |r| ok(200, &release_json(r)))
+            }
+            Call::Release => {
+                let found = state.releases.iter().find(|r| r.id == number);
+                found.map_or_else(|| error(404, "Not Found"), |r| ok(200, &release_json(r)))
+            }
+            Call::Assets => {
+                if !state.releases.iter().any(|r| r.id == number) {
+                    return error(404, "Not Found");
+                }
+                let from = if stale { &state.before } else { &state.releases };
+                let shown = from.iter().find(|r| r.id == number);
+                let items = shown.map(assets_json).unwrap_or_default();
+                let held = state.releases.iter_mut().flat_map(|r| &mut r.assets);
+                held.for_each(|asset| asset.null_reads = asset.null_reads.saturating_sub(1));
+                page(request, items, "assets")
+            }
+            Call::Download => {
+                let asset = state.releases.iter().flat_map(|r| &r.assets).find(|a| a.id == number);
+                let Some(asset) = asset else { return error(404, "Not Found") };
+                if request.accept != "application/octet-stream" {
+                    return error(400, "not asked for bytes");
+                }
+                Some((
+                    200,
+                    vec![("Content-Type", "application/octet-stream".to_owned())],
+                    asset.bytes.clone(),
+                ))
+            }
+            Call::DeleteAsset | Call::DeleteRelease => {
+                let before = state.releases.clone();
+                let locked = state.immutable
+                    && state.releases.iter().any(|r| {
+                        !r.draft && (r.id == number || r.assets.iter().any(|a| a.id == number))
+                    });
+                if locked {
+                    return error(422, "Cannot delete an asset of an immutable release");
+                }
+                let count = |state: &State| {
+                    state.releases.iter().map(|r| 1 + r.assets.len()).sum::<usize>()
+                };
+                let held = count(&state);
+                if call == Call::DeleteRelease {
+                    state.releases.retain(|r| r.id != number);
+                } else {
+                    state.releases.iter_mut().for_each(|r| r.assets.retain(|a| a.id != number));
+                }
+                if count(&state) == held {
+                    return error(404, "Not Found");
+                }
+                state.before = before;
+                Some((204, Vec::new(), Vec::new()))
+            }
+            Call::Upload | Call::Create | Call::Patch => None,
+        }
+    }
+
+    fn create(&self, json: &Value, fault: Option<Fault>) -> Answer {
+        let mut state = self.state();
+        state.before = state.releases.clone();
+        let tag = json["tag_name"].as_str().unwrap_or_default().to_owned();
+        if json["draft"] != true || json.get("target_commitish").is_some() {
+            state.unknown.push(format!("create {json}"));
+        }
+        let body = json["body"].as_str().unwrap_or_default().to_owned();
+        if fault == Some(Fault::Twin) {
+            state.add_release(&tag, &body, true);
+        }
+        let id = state.add_release(&tag, &body, true);
+        let release = state.releases.iter_mut().find(|r| r.id == id).unwrap();
+        release.name = json["name"].as_str().unwrap_or_default().to_owned();
+        release.prerelease = json["prerelease"] == true;
+        let mut answer = ok(201, &release_json(release))?;
+        answer.1.push(("Location", api(&format!("releases/{id}"))));
+        Some(answer)
+    }
+
+    fn patch(&self, id: u64, json: &Value) -> Answer {
+        let mut state = self.state();
+        if json["draft"] == false {
+            state.judge_publish(id);
+            let latest = json["make_latest"].as_str().unwrap_or("true").to_owned();
+            if json.get("tag_name").is_none() {
+                state.violations.push("published without its tag's name".to_owned());
+            }
+            if latest == "true" {
+                state.latest = json["tag_name"].as_str().map(str::to_owned);
+            }
+        }
+        state.before = state.releases.clone();
+        let Some(release) = state.releases.iter_mut().find(|r| r.id == id) else {
+            return error(404, "Not Found");
+        };
+        if json["draft"] == false {
+            release.draft = false;
+        }
+        release.prerelease = json["prerelease"] == true;
+        ok(200, &release_json(release))
+    }
+
+    fn upload(
+        &self,
+        release: u64,
+        request: &Request,
+        body: &mut impl BufRead,
+        fault: Option<Fault>,
+    ) -> Answer {
+        let name = request.query.get("name").cloned().unwrap_or_default();
+        let Some(length) = request.length else { return error(400, "chunked uploads are refused") };
+        {
+            let mut state = self.state();
+            state.uploading += 1;
+            state.most_uploading = state.most_uploading.max(state.uploading);
+        }
+        let received = receive(body, length);
+        let mut state = self.state();
+        state.uploading -= 1;
+        let (sha256, bytes) = received?;
+        let id = state.id();
+        let before = state.releases.clone();
+        let immutable = state.immutable;
+        let Some(held) = state.releases.iter_mut().find(|r| r.id == release) else {
+            return error(404, "Not Found");
+        };
+        if immutable && !held.draft {
+            return error(422, "Cannot upload assets to an immutable release.");
+        }
+        if held.assets.iter().any(|asset| asset.name == name) {
+            let errors =
+                json!([{ "resource": "ReleaseAsset", "code": "already_exists", "field": "name" }]);
+            return ok(
+                422,
+                &json!({ "message": "Validation Failed", "errors": errors, "documentation_url": "https://docs.github.com" }),
+            );
+        }
+        let starter = matches!(fault, Some(Fault::Starter { .. } | Fault::CreatedAsStarter));
+        let mut asset = Asset {
+            id,
+            name,
+            state: if starter { "starter" } else { "uploaded" },
+            hidden: fault == Some(Fault::Starter { hidden: true }),
+            size: if starter { 0 } else { length },
+            sha256: if fault == Some(Fault::WrongBytes) { "0".repeat(64) } else { sha256 },
+            null_reads: 0,
+            bytes,
+        };
+        if let Some(Fault::NullDigest(reads)) = fault {
+            asset.null_reads = reads;
+        }
+        let json = asset_json(&asset);
+        held.assets.push(asset);
+        state.before = before;
+        match fault {
+            Some(Fault::Starter { .. }) => error(502, "Bad Gateway"),
+            _ => ok(201, &json),
+        }
+    }
+}
+
+/// Bytes above this are hashed and not kept.
+const KEPT: u64 = 8 << 20;
+
+fn receive(body: &mut impl BufRead, length: u64) -> Option<(String, Vec<u8>)> {
+    let mut hasher = Sha256::new();
+    let mut kept = Vec::new();
+    let mut left = length;
+    let mut buffer = vec![0; 1 << 16];
+    while left > 0 {
+        let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let got = body.read(&mut buffer[..want]).ok().filter(|n| *n > 0)?;
+        hasher.update(&buffer[..got]);
+        if length <= KEPT {
+            kept.extend_from_slice(&buffer[..got]);
+        }
+        left -= got as u64;
+    }
+    Some((hex::encode(hasher.finalize()), kept))
+}
+
+fn read_request(reader: &mut impl BufRead) -> Option<Request> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut words = line.split_whitespace();
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let query = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect();
+    let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
+    Some(Request {
+        method,
+        path: path.to_owned(),
+        query,
+        host: header("host"),
+        accept: header("accept"),
+        length: headers.get("content-length").and_then(|n| n.parse().ok()),
+    })
+}
+
+/// Which call it is, and the id or name in its path.
+fn route(request: &Request) -> Option<(Call, String)> {
+    let path = request.path.strip_prefix(&format!("/repos/{REPO}/"))?;
+    let parts: Vec<&str> = path.split('/').collect();
+    let keys: Vec<&str> = request.query.keys().map(String::as_str).collect();
+    let upload = request.host == "uploads.github.com";
+    let (call, id) = match (request.method.as_str(), parts.as_slice()) {
+        ("POST", ["releases", id, "assets"]) if upload && keys == ["name"] => {
+            return Some((Call::Upload, (*id).to_owned()));
+        }
+        _ if upload => return None,
+        ("GET", ["releases"]) if keys == ["page", "per_page"] => (Call::List, ""),
+        ("GET", ["releases", id, "assets"]) if keys == ["page", "per_page"] => (Call::Assets, *id),
+        _ if !keys.is_empty() => return None,
+        ("GET", ["git", "ref", "tags", tag]) => (Call::Ref, *tag),
+        ("GET", ["git", "tags", sha]) => (Call::Tag, *sha),
+        ("GET", ["releases", "tags", tag]) => (Call::ByTag, *tag),
+        ("GET", ["releases", "assets", id]) => (Call::Download, *id),
+        ("GET", ["releases", id]) => (Call::Release, *id),
+        ("POST", ["releases"]) => (Call::Create, ""),
+        ("DELETE", ["releases", "assets", id]) => (Call::DeleteAsset, *id),
+        ("DELETE", ["releases", id]) => (Call::DeleteRelease, *id),
+        ("PATCH", ["releases", id]) => (Call::Patch, *id),
+        _ => return None,
+    };
+    Some((call, id.replace("%2B", "+")))
+}
+
+fn ok(status: u16, body: &Value) -> Answer {
+    let kind = ("Content-Type", "application/json; charset=utf-8".to_owned());
+    Some((status, vec![kind], body.to_string().into_bytes()))
+}
+
+fn error(status: u16, message: &str) -> Answer {
+    ok(
+        status,
+        &json!({ "message": message, "documentation_url": "https://docs.github.com/rest", "status": status.to_string() }),
+    )
+}
+
+fn page(request: &Request, items: Vec<Value>, list: &str) -> Answer {
+    let number = |key: &str, default: usize| {
+        request.query.get(key).and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let (size, page) = (number("per_page", 30).clamp(1, 100), number("page", 1).max(1));
+    let count = items.len();
+    let shown: Vec<Value> = items.into_iter().skip((page - 1) * size).take(size).collect();
+    let mut answer = ok(200, &Value::Array(shown))?;
+    if page * size < count {
+        let next = api(&format!("{list}?per_page={size}&page={}", page + 1));
+        answer.1.push(("Link", format!("<{next}>; rel=\"next\"")));
+    }
+    Some(answer)
+}
+
+fn api(path: &str) -> String {
+    format!("https://api.github.com/repos/{REPO}/{path}")
+}
+
+fn tag_object(commit: &str) -> String {
+    commit.chars().rev().collect()
+}
+
+fn assets_json(release: &Release) -> Vec<Value> {
+    release.assets.iter().filter(|asset| !asset.hidden).map(asset_json).collect()
+}
+
+pub fn release_json(release: &Release) -> Value {
+    let id = release.id;
+    let page = format!("https://github.com/{REPO}/releases/tag/{}", release.tag);
+    json!({
+        "url": api(&format!("releases/{id}")),
+        "assets_url": api(&format!("releases/{id}/assets")),
+        "upload_url": format!("https://uploads.github.com/repos/{REPO}/releases/{id}/assets{{?name,label}}"),
+        "html_url": page,
+        "id": id,
+        "author": user(),
+        "node_id": "RE_x",
+        "tag_name": release.tag,
+        "target_commitish": "main",
+        "name": release.name,
+        "draft": release.draft,
+        "immutable": false,
+        "prerelease": release.prerelease,
+        "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z",
+        "published_at": if release.draft { Value::Null } else { json!("2026-01-01T00:00:00Z") },
+        "assets": assets_json(release),
+        "tarball_url": api("tarball/x"),
+        "zipball_url": api("zipball/x"),
+        "body": release.body,
+    })
+}
+
+fn asset_json(asset: &Asset) -> Value {
+    let digest = (asset.state == "uploaded" && asset.null_reads == 0)
+        .then(|| format!("sha256:{}", asset.sha256));
+    json!({
+        "url": api(&format!("releases/assets/{}", asset.id)),
+        "id": asset.id,
+        "node_id": "RA_x",
+        "name": asset.name,
+        "label": "",
+        "uploader": user(),
+        "content_type": "application/octet-stream",
+        "state": asset.state,
+        "size": asset.size,
+        "digest": digest,
+        "download_count": 0,
+        "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z",
+        "browser_download_url": format!("https://github.com/{REPO}/releases/download/x/{}", asset.name),
+    })
+}
+
+fn user() -> Value {
+    let url = "https://api.github.com/users/octocat";
+    json!({
+        "login": "octocat", "id": 1, "node_id": "U_x", "avatar_url": url, "gravatar_id": "", "url": url,
+        "html_url": url, "followers_url": url, "following_url": url, "gists_url": url,
+        "starred_url": url, "subscriptions_url": url, "organizations_url": url, "repos_url": url,
+        "events_url": url, "received_events_url": url, "type": "User", "site_admin": false,
+    })
+}
