@@ -3,6 +3,7 @@
 use clap::Args;
 use std::path::Path;
 
+use super::workspace::Workspace;
 use crate::exit::{self, Exit};
 use crate::ops::files;
 
@@ -16,10 +17,17 @@ pub(crate) struct DocsArgs {
 
 /// `cargo xtask docs`: writes, or checks, every generated page under `docs/`.
 pub(crate) fn run(root: Option<&Path>, args: &DocsArgs) -> anyhow::Result<Exit> {
-    let docs = root.unwrap_or(Path::new(".")).join("docs");
+    let root = root.unwrap_or(Path::new("."));
+    let docs = root.join("docs");
     let mut stale = Vec::new();
-    let mut pages = xtask_core::audit::docs::pages();
-    pages.push(("xtask-toml.md".into(), xtask_core::plan::reference()));
+    let mut pages = Vec::new();
+    // Pages about the xtask itself stand beside its sources, and in no workspace that it serves.
+    if root.join("xtask").join("core").is_dir() {
+        pages = xtask_core::audit::docs::pages();
+        pages.push(("xtask-toml.md".into(), xtask_core::plan::reference()));
+    }
+    let workspace = Workspace::open(Some(root))?;
+    pages.push(("platforms.md".into(), xtask_core::report::platforms(&workspace.config)));
     for (name, text) in pages {
         let path = docs.join(name);
         if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {

@@ -93,6 +93,18 @@ pub fn reach(elf: &Elf) -> Option<Reach> {
     known.then_some(reach)
 }
 
+/// Of each major family, the oldest release with this glibc or a newer one.
+#[must_use]
+pub fn with_glibc(arch: &str, floor: Version) -> String {
+    let mut oldest: Vec<&Distro> = Vec::new();
+    for distro in DISTROS.iter().filter(|d| d.archs.contains(&arch) && d.glibc >= floor) {
+        if oldest.iter().all(|other| other.family != distro.family) {
+            oldest.push(distro);
+        }
+    }
+    major(&oldest)
+}
+
 /// Whether a release's name, as [`Distro::name`] gives it, is one of a major family.
 #[must_use]
 pub fn is_major(name: &str) -> bool {

@@ -6,6 +6,7 @@ mod difference;
 mod macho;
 mod manifest;
 mod pe;
+mod platforms;
 mod table;
 
 use alloc::format;
@@ -17,6 +18,7 @@ pub use macho::slices;
 pub use manifest::{
     BuiltIn, Glibc, Manifest, Outcome, Place, Record, SCHEMA, SmokeRow, finding, tried,
 };
+pub use platforms::platforms;
 pub use table::Table;
 
 use crate::audit::Finding;

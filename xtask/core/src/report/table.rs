@@ -20,6 +20,18 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
+    /// As a Markdown table.
+    pub fn markdown(&self) -> String {
+        let mut out = String::new();
+        for (at, row) in self.rows.iter().enumerate() {
+            out += &alloc::format!("| {} |\n", row.join(" | "));
+            if at == 0 {
+                out += &alloc::format!("|{}\n", " --- |".repeat(row.len()));
+            }
+        }
+        out
+    }
+
     /// The text, a line per row.
     pub fn render(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
