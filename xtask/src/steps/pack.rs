@@ -72,9 +72,15 @@ impl<'a> Request<'a> {
         format!("{}/{}{}", self.stem, self.package.binary, self.exe_suffix)
     }
 
-    /// The program as a user has it after unpacking the asset into `folder`.
+    /// The program as a user has it after fetching the asset into `folder` and unpacking it there.
     pub(crate) fn unpack(&self, asset: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
-        let Some(format) = self.package.archive else { return Ok(asset.to_owned()) };
+        let Some(format) = self.package.archive else {
+            // What is fetched has lost its mode.
+            let path = folder.join(asset.file_name().unwrap_or_default());
+            files::copy(asset, &path)?;
+            files::make_executable(&path)?;
+            return Ok(path);
+        };
         for entry in archive::unpack(format, &read(asset)?)? {
             let path = folder.join(&entry.path);
             files::replace(&path, &entry.data)?;
