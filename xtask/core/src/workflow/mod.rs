@@ -671,8 +671,8 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// The words after `cargo xtask` of every `run`, with its line. Quotes are removed, and a variable
-/// stands for itself: enough for a parser of arguments.
+/// The words after `cargo xtask` of every `run`, with its line. Quotes are removed, and `1`, which may be
+/// a name or a number, stands for a variable: enough for a parser of arguments.
 pub fn calls(text: &str) -> Vec<(usize, Vec<String>)> {
     let Ok(root) = yaml::parse(text) else { return Vec::new() };
     let jobs = root.get("jobs").map(Node::entries).unwrap_or_default();
@@ -681,7 +681,10 @@ pub fn calls(text: &str) -> Vec<(usize, Vec<String>)> {
     steps
         .filter_map(|step| {
             let run = step.get("run")?;
-            let words = run.text()?.split_whitespace().map(|word| word.replace(['"', '$'], ""));
+            let plain = |word: &str| {
+                if word.contains('$') { "1".to_owned() } else { word.replace('"', "") }
+            };
+            let words = run.text()?.split_whitespace().map(plain);
             Some((run.line, words.skip(2).collect()))
         })
         .collect()
