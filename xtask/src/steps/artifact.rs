@@ -5,12 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use xtask_core::audit::{self, Finding, Policy};
 use xtask_core::formats::{self, Binary, Unread};
-use xtask_core::sign;
 
 use crate::ops::bytes::FileSource;
+use crate::ops::codesign::{self, Signer};
 use crate::ops::files::{self, Digest};
 
 /// A copy of a built program under its asset's name. Its bytes may still change.
@@ -41,15 +41,9 @@ impl Staged {
         Ok(Self { path: path.to_owned() })
     }
 
-    /// Signs a Mach-O program ad hoc; a signature that the linker made is replaced.
+    /// Signs a Mach-O program ad hoc and verifies it; a signature that the linker made is replaced.
     pub(crate) fn sign(&mut self, identifier: &str) -> anyhow::Result<()> {
-        let shown = self.path.display();
-        let bytes = std::fs::read(&self.path).with_context(|| format!("cannot read `{shown}`"))?;
-        let signed = sign::sign_adhoc(&bytes, identifier)
-            .map_err(|error| anyhow!("cannot sign `{shown}`: {error}"))?;
-        // A new file: macOS remembers the signature of one that it has seen.
-        files::replace(&self.path, &signed)?;
-        files::make_executable(&self.path)
+        codesign::sign(&self.path, identifier, Signer::of_host()).map(drop)
     }
 
     /// From here on the bytes stand.
