@@ -190,6 +190,15 @@ fn an_earlier_report_shows_what_got_worse() {
     let worse = against(&moved.join("prog"));
     assert_eq!(worse.status.code(), Some(1));
     assert!(stdout(&worse).contains("worse-floor"), "{}", stdout(&worse));
+    let mut asset: Value = serde_json::from_slice(&earlier.stdout).unwrap();
+    let asset = asset["files"][0].take();
+    let manifest = serde_json::json!({ "assets": [{ "name": "prog", "audit": asset }] });
+    fs::write(folder.join("old.json"), manifest.to_string()).unwrap();
+    assert!(stdout(&against(&moved.join("prog"))).contains("worse-floor"), "by a manifest");
+    assert_eq!(against(&path).status.code(), Some(0));
+    let bare = serde_json::json!({ "assets": [{ "name": "prog", "size": 1 }] });
+    fs::write(folder.join("old.json"), bare.to_string()).unwrap();
+    assert_eq!(against(&path).status.code(), Some(2), "a manifest without audits");
     fs::write(folder.join("old.json"), "[]").unwrap();
     assert_eq!(against(&path).status.code(), Some(2));
 }

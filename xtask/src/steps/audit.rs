@@ -88,7 +88,9 @@ pub(crate) fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
     let mut files = auditor.paths(&args.paths)?;
     if let Some(earlier) = earlier {
         for file in &mut files {
-            report::audit::compare(file, &earlier, &auditor.policy);
+            if !report::audit::compare(file, &earlier, &auditor.policy) {
+                eprintln!("warning: {}: not in the earlier report, nothing to compare", file.path);
+            }
         }
     }
     finish(&files, args.json)
@@ -254,7 +256,10 @@ impl Auditor {
                 size: Some(bytes.len()),
                 verdict: Verdict::Read { binary, findings },
             },
-            Err(unread) => not_auditable(name, Some(format), unread.to_string()),
+            Err(unread) => Judged {
+                size: Some(bytes.len()),
+                ..not_auditable(name, Some(format), unread.to_string())
+            },
         })
     }
 

@@ -211,6 +211,7 @@ impl Work<'_> {
             glibc: glibc(judged, job),
             runs_on: runs_on(&judged.binary),
             findings: judged.findings.clone(),
+            audit: report::audit::kept(name, judged.sealed.digest().size, &judged.binary),
             smoke,
         })
     }

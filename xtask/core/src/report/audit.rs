@@ -22,6 +22,20 @@ pub fn json(files: &[Judged]) -> Value {
     json!({ "schema": SCHEMA, "files": files.iter().map(file).collect::<Vec<_>>() })
 }
 
+/// What a manifest keeps of one program, for later comparisons ([`Earlier`]): all but the symbols,
+/// which are many, and the findings, which it has apart.
+#[must_use]
+pub fn kept(name: &str, size: u64, binary: &Binary) -> Value {
+    let verdict = Verdict::Read { binary: binary.clone(), findings: Vec::new() };
+    let mut entry = file(&Judged { path: name.into(), size: Some(size), verdict });
+    if let Some(fields) = entry.as_object_mut() {
+        for field in ["symbols", "outcome", "reason", "findings"] {
+            fields.shift_remove(field);
+        }
+    }
+    entry
+}
+
 /// One file. Every field its format has is there; `null` means "not there", except in a file that
 /// is `not_auditable`, of which nothing is known.
 fn file(judged: &Judged) -> Value {
@@ -218,27 +232,32 @@ impl Earlier {
     #[must_use]
     pub fn parse(json: &Value) -> Option<Self> {
         let list = |field| json.get(field).and_then(Value::as_array);
-        let entry = |item: &Value| {
-            let name = item.get("path").or_else(|| item.get("name"))?.as_str()?;
-            let mut entry = item.get("audit").unwrap_or(item).clone();
-            if let (Some(fields), Some(size)) = (entry.as_object_mut(), item.get("size")) {
-                fields.insert("size".into(), size.clone());
-            }
-            Some((file_name(name).into(), entry))
+        let entry = |name: &str, item: &Value, entry: &Value| {
+            let name = item.get(name)?.as_str()?;
+            Some((file_name(name).into(), entry.clone()))
         };
-        let list = list("files").or_else(|| list("assets"))?;
-        Some(Self(list.iter().filter_map(entry).collect()))
+        // An asset without its audit cannot be compared with: silence would read as "no worse".
+        let entries = match (list("files"), list("assets")) {
+            (Some(files), _) => files.iter().map(|file| entry("path", file, file)).collect(),
+            (_, Some(assets)) => {
+                assets.iter().map(|asset| entry("name", asset, asset.get("audit")?)).collect()
+            }
+            _ => None,
+        };
+        entries.map(Self)
     }
 }
 
-/// Adds to a judged file what got worse since the report of the file of the same name.
-pub fn compare(judged: &mut Judged, earlier: &Earlier, policy: &Policy) {
+/// Adds to a judged file what got worse since the report of the file of the same name. Whether there
+/// is one.
+pub fn compare(judged: &mut Judged, earlier: &Earlier, policy: &Policy) -> bool {
     let name = file_name(&judged.path);
-    let Some((_, then)) = earlier.0.iter().find(|(old, _)| old == name) else { return };
+    let Some((_, then)) = earlier.0.iter().find(|(old, _)| old == name) else { return false };
     let now = file(judged);
     if let Verdict::Read { findings, .. } = &mut judged.verdict {
         findings.extend(audit::compare(&audit::Earlier { then, now: &now }, policy));
     }
+    true
 }
 
 /// The last part of a path, also inside an archive.

@@ -62,6 +62,8 @@ pub struct Record {
     pub runs_on: Vec<String>,
     /// What the audit found.
     pub findings: Vec<Finding>,
+    /// What was measured of the program, for comparisons with later releases.
+    pub audit: Value,
     /// What was tried.
     pub smoke: Vec<SmokeRow>,
 }
@@ -181,6 +183,7 @@ impl Manifest {
             })),
             "runs_on": record.runs_on,
             "findings": record.findings.iter().map(finding).collect::<Vec<_>>(),
+            "audit": record.audit,
             "smoke": record.smoke.iter().map(smoke).collect::<Vec<_>>(),
             "not_run": record.not_run(),
         })
