@@ -69,6 +69,12 @@ impl Schedule {
         Some(index)
     }
 
+    /// The library could not be started now; it is the next again.
+    pub fn postpone(&mut self, index: usize) {
+        self.running.retain(|running| running.index != index);
+        self.waiting.push_front(index);
+    }
+
     /// The library ended; returns how long it took.
     pub fn end(&mut self, index: usize, now: Millis) -> Millis {
         match self.running.iter().position(|running| running.index == index) {
@@ -133,6 +139,14 @@ mod tests {
         assert_eq!(schedule.due(255), []);
         assert_eq!(schedule.start(255), Some(3));
         assert_eq!(schedule.next(), 260);
+    }
+
+    #[test]
+    fn what_could_not_start_is_next() {
+        let mut schedule = Schedule::new(LIMITS, 3);
+        assert_eq!(schedule.start(0), Some(0));
+        schedule.postpone(0);
+        assert_eq!((schedule.start(1), schedule.start(1)), (Some(0), Some(1)));
     }
 
     #[test]

@@ -62,15 +62,18 @@ pub fn run(
         }
     };
     while !schedule.is_done() {
+        let mut trouble = None;
         while let Some(index) = schedule.start(clock()) {
             let path = paths.get(index).copied().unwrap_or_default();
             match parent.start(Task::Test { path, root: settings.root }) {
                 Ok(child) => {
                     running.push(Running { index, child, killed: None, started: clock() });
                 }
+                // Perhaps one of those that run has taken all processes that there may be.
                 Err(error) => {
-                    schedule.end(index, clock());
-                    finish(index, Verdict::not_tested(format!("cannot start a process: {error}")));
+                    schedule.postpone(index);
+                    trouble = Some(error);
+                    break;
                 }
             }
         }
@@ -93,12 +96,13 @@ pub fn run(
             look_into_crash(&parent, path, &mut verdict);
             finish(it.index, verdict);
         }
-        limit(&parent, &mut schedule, &mut running, clock());
+        limit(&parent, &mut schedule, &mut running, clock(), trouble.is_some());
         for index in schedule.give_up(clock()) {
-            finish(
-                index,
-                Verdict::not_tested("not tested: the time for all libraries was used up"),
-            );
+            let why = match trouble {
+                None => String::from("not tested: the time for all libraries was used up"),
+                Some(error) => format!("not tested: cannot start a process: {error}"),
+            };
+            finish(index, Verdict::not_tested(why));
         }
     }
     // Those that end early can wait until the last of many processes is gone.
@@ -109,8 +113,15 @@ pub fn run(
         .collect())
 }
 
-/// Applies what is due: limits of time, of memory, of processes.
-fn limit(parent: &Parent, schedule: &mut Schedule, running: &mut [Running], time: Millis) {
+/// Applies what is due: limits of time, of memory, of processes. The latter are tighter when no more
+/// could be started.
+fn limit(
+    parent: &Parent,
+    schedule: &mut Schedule,
+    running: &mut [Running],
+    time: Millis,
+    starved: bool,
+) {
     for due in schedule.due(time) {
         let (Due::Slot(index) | Due::Timeout(index)) = due;
         let Some(it) = running.iter_mut().find(|it| it.index == index) else { continue };
@@ -122,7 +133,7 @@ fn limit(parent: &Parent, schedule: &mut Schedule, running: &mut [Running], time
     }
     for it in running {
         if time >= it.started + WATCH
-            && let Some(kind) = parent.watch(&mut it.child)
+            && let Some(kind) = parent.watch(&mut it.child, starved)
         {
             kill(it, kind, time);
         }
@@ -191,7 +202,7 @@ fn failure(state: State, ending: Ending, killed: Option<Kind>, ms: Millis) -> Fa
     if let Some(kind) = killed {
         let what = match kind {
             Kind::OutOfMemory => "took more than 1 GiB of memory".into(),
-            Kind::ForkBomb => "started more than 256 processes or threads".into(),
+            Kind::ForkBomb => "started too many processes or threads".into(),
             _ => format!("did not finish within {}.{:03} s", ms / 1000, ms % 1000),
         };
         return Failure::new(kind, phase, format!("{what} while {doing}").into_bytes());

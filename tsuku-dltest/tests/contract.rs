@@ -180,10 +180,9 @@ fn a_file_that_may_not_be_read_says_so() {
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).expect("permissions");
     let copy = folder.0.join("tsuku-dltest");
     fs::copy(program(), &copy).expect("a copy");
-    let is_root =
-        fs::metadata("/proc/self").is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0);
     let run = Run::of(&copy).args([&secret]);
-    let entries = if is_root { run.unprivileged() } else { run }.go().answer().expect("an answer");
+    let entries =
+        if is_root() { run.unprivileged() } else { run }.go().answer().expect("an answer");
     assert_eq!(kind(&entries[0]), "unreadable", "{entries:?}");
 }
 
@@ -505,6 +504,36 @@ fn nothing_hides_what_took_its_time() {
     let outcome = run().args(["--deadline=0.3", "--jobs=1"]).args([&hang; 5]).go();
     let entries = outcome.answer().expect("an answer");
     assert_eq!(kind(&entries[4]), "not_tested", "{entries:?}");
+}
+
+/// A user may have few processes, and a library take them all. The user is one that no other test
+/// uses; only root can become it.
+#[test]
+fn a_library_that_takes_all_processes_takes_none_from_others() {
+    let folder = Folder::new("starved");
+    let bomb = "#include <unistd.h>\n__attribute__((constructor)) static void c(void) { for (int i = 0; i < 100; i++) if (fork() == 0) for (;;) pause(); for (;;) pause(); }";
+    let bomb = folder.library("libbomb.so", bomb, &[]);
+    let good = folder.library("libgood.so", GOOD, &[]);
+    let copy = folder.0.join("tsuku-dltest");
+    fs::copy(program(), &copy).expect("a copy");
+    if !is_root() {
+        eprintln!("not run: this user cannot become another one");
+        return;
+    }
+    let outcome = Run::of(Path::new("bash"))
+        .args(["-c", "ulimit -u 40; exec \"$0\" --jobs 1 \"$@\""])
+        .args([&copy, &bomb, &good, &good, &good, &good, &good])
+        .with(|it| {
+            it.uid(64321).gid(64321);
+        })
+        .go();
+    let entries = outcome.answer().expect("an answer");
+    assert_eq!(kind(&entries[0]), "fork_bomb", "{entries:?}");
+    assert!(entries[1..].iter().all(|entry| kind(entry) == "ok"), "{entries:?}");
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0)
 }
 
 /// SIGTERM ends the program and all that it started, by that signal.

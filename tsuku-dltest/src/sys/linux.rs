@@ -24,6 +24,8 @@ const TAIL: usize = 400;
 const MOST_MEMORY: u64 = 1 << 30;
 /// More processes or threads than a library may start while it is loaded.
 const MOST_TASKS: u64 = 256;
+/// The same when the system allows no more.
+const MOST_TASKS_STARVED: u64 = 16;
 
 /// Milliseconds on a clock that never goes back.
 pub fn now() -> Millis {
@@ -373,8 +375,8 @@ impl Parent {
     }
 
     /// Looks after a child that has been running for a while. Returns what it does that no library
-    /// has reason to do.
-    pub fn watch(&self, child: &mut Child) -> Option<crate::report::Kind> {
+    /// has reason to do; `starved` says that no more processes can be started.
+    pub fn watch(&self, child: &mut Child, starved: bool) -> Option<crate::report::Kind> {
         if !child.watched {
             child.watched = true;
             // When memory runs out, the library shall go first.
@@ -387,7 +389,9 @@ impl Parent {
         if resident * page > MOST_MEMORY {
             return Some(crate::report::Kind::OutOfMemory);
         }
-        let many = self.too_many_tasks() && Processes::now().threads_below(child.pid) > MOST_TASKS;
+        let most = if starved { MOST_TASKS_STARVED } else { MOST_TASKS };
+        let many =
+            (starved || self.too_many_tasks()) && Processes::now().threads_below(child.pid) > most;
         many.then_some(crate::report::Kind::ForkBomb)
     }
 

@@ -341,7 +341,7 @@ impl Parent {
     }
 
     /// Nothing is measured here: time alone limits a child.
-    pub fn watch(&self, _: &mut Child) -> Option<Kind> {
+    pub fn watch(&self, _: &mut Child, _: bool) -> Option<Kind> {
         None
     }
 
