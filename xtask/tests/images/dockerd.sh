@@ -14,9 +14,10 @@ fi
 exec 9> "$dir/lock"
 flock 9
 if ! DOCKER_HOST=unix://$socket docker version > /dev/null 2>&1; then
-  # Its own session and closed streams: it must outlive the test that needed it first.
+  # Its own session and closed streams: it must outlive the test that needed it first. Nobody can tell
+  # which test is the last, so it ends by itself after an hour.
   rm -f "$pid"
-  setsid dockerd --iptables=false --ip6tables=false --bridge=none -H "unix://$socket" --data-root "$dir/data" \
+  setsid timeout 3600 dockerd --iptables=false --ip6tables=false --bridge=none -H "unix://$socket" --data-root "$dir/data" \
     --exec-root "$dir/exec" --pidfile "$pid" < /dev/null > "$dir/log" 2>&1 9>&- &
   tries=0
   until DOCKER_HOST=unix://$socket docker version > /dev/null 2>&1; do
