@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest as _, Sha256};
 
@@ -47,9 +48,15 @@ pub(crate) fn scratch(name: &str) -> PathBuf {
     folder
 }
 
+/// A name that no other test uses at the same time, in this process or another.
+fn unique(name: &str) -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    format!("{name}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// Validates a JSON answer against a schema of this repository, by an independent validator.
 pub(crate) fn assert_follows_schema(schema: &str, json: &serde_json::Value) {
-    let folder = scratch(&format!("schema-{schema}-{}", std::process::id()));
+    let folder = scratch(&unique(&format!("schema-{schema}")));
     let file = folder.join("answer.json");
     fs::write(&file, json.to_string()).unwrap();
     let schema = root().join(format!("schemas/{schema}.schema.json"));
@@ -96,7 +103,7 @@ pub(crate) fn zig_cc(sources: &[(&str, &[u8])], args: &[&str]) -> Vec<u8> {
         return bytes;
     }
     fs::create_dir_all(kept.parent().unwrap()).unwrap();
-    let work = scratch(&format!("zig-{key}-{}", std::process::id()));
+    let work = scratch(&unique(&format!("zig-{key}")));
     for (name, bytes) in sources {
         fs::write(work.join(name), bytes).unwrap();
     }
@@ -120,7 +127,7 @@ pub(crate) fn zig_cc(sources: &[(&str, &[u8])], args: &[&str]) -> Vec<u8> {
     );
     let bytes = fs::read(work.join("made")).unwrap();
     // Renamed when whole: tests run at once.
-    let whole = kept.with_extension(std::process::id().to_string());
+    let whole = kept.with_file_name(unique(&key));
     fs::write(&whole, &bytes).unwrap();
     fs::rename(&whole, &kept).unwrap();
     fs::remove_dir_all(&work).unwrap();
