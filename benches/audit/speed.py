@@ -19,7 +19,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent
-SAMPLE = 200
+SAMPLE = 100
 
 PYELFTOOLS = """
 import sys
@@ -95,7 +95,7 @@ def main():
         for _ in range(options.rounds):
             for name, run in rows.items():
                 times[name].append(run())
-        for _ in range(3):
+        for _ in range(max(1, options.rounds // 3)):
             for name, run in slow.items():
                 times[name].append(run())
         base = statistics.median(times["limit.c, one core"])
