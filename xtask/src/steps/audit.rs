@@ -14,7 +14,7 @@ use crate::exit::{self, Exit};
 use crate::ops::bytes::{FileSource, spool};
 use crate::ops::files;
 use crate::ops::members::{self, Kind};
-use crate::ops::walk::each_file;
+use crate::ops::walk::{each_file, for_each};
 
 /// Arguments of `audit-glibc`.
 #[derive(Debug, Args)]
@@ -125,28 +125,33 @@ impl Auditor {
     /// passed over there, and not auditable when given by name.
     fn paths(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<Judged>> {
         let mut files = Vec::new();
-        for path in paths {
-            let before = files.len();
-            if path.as_os_str() == "-" {
-                let bytes = spool(io::stdin().lock()).context("cannot read standard input")?;
-                self.named("-", &bytes, &mut files);
-                continue;
+        for answer in for_each(paths, |path| self.path(path)) {
+            files.extend(answer?);
+        }
+        Ok(files)
+    }
+
+    fn path(&self, path: &Path) -> anyhow::Result<Vec<Judged>> {
+        let mut files = Vec::new();
+        if path.as_os_str() == "-" {
+            let bytes = spool(io::stdin().lock()).context("cannot read standard input")?;
+            self.named("-", &bytes, &mut files);
+            return Ok(files);
+        }
+        let metadata = std::fs::metadata(path)
+            .map_err(|error| exit::usage(format!("{}: {error}", path.display())))?;
+        if !metadata.is_dir() {
+            let name = path.to_string_lossy();
+            match FileSource::open(path) {
+                Ok(bytes) => self.named(&name, &bytes, &mut files),
+                Err(error) => files.push(unreadable(&name, &error)),
             }
-            let metadata = std::fs::metadata(path)
-                .map_err(|error| exit::usage(format!("{}: {error}", path.display())))?;
-            if !metadata.is_dir() {
-                let name = path.to_string_lossy();
-                match FileSource::open(path) {
-                    Ok(bytes) => self.named(&name, &bytes, &mut files),
-                    Err(error) => files.push(unreadable(&name, &error)),
-                }
-                continue;
-            }
-            let found = each_file(path, |path, bytes| self.found(path, bytes));
-            files.extend(found.into_iter().flat_map(|(_, judged)| judged));
-            if files.len() == before {
-                eprintln!("warning: {}: nothing to judge in this folder", path.display());
-            }
+            return Ok(files);
+        }
+        let found = each_file(path, |path, bytes| self.found(path, bytes));
+        files.extend(found.into_iter().flat_map(|(_, judged)| judged));
+        if files.is_empty() {
+            eprintln!("warning: {}: nothing to judge in this folder", path.display());
         }
         Ok(files)
     }
