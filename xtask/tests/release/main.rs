@@ -8,6 +8,7 @@ mod common;
 
 mod crowd;
 mod faults;
+mod folder;
 mod input;
 mod kills;
 mod server;

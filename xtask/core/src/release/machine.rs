@@ -617,8 +617,9 @@ fn count(goal: &Goal, journal: &mut Journal, action: &Action, outcome: &Outcome)
             if matches!(outcome, Outcome::Done(_) | Outcome::Gone(_)) {
                 journal.known.remove(release);
             }
-            journal.drops += 1;
-            journal.drops
+            // A twin that goes is no draft that was filled in vain.
+            journal.drops += u32::from(journal.filling == Some(*release));
+            journal.drops.max(1)
         }
         Action::Publish { .. } => {
             journal.publishes += 1;
