@@ -252,6 +252,9 @@ impl Config {
                 self.targets.iter().filter(|target| package.targets.contains(&target.platform))
             {
                 let name = package.asset_name(target, "{version}");
+                if package.sha256 {
+                    seen.push(super::digest_name(&name));
+                }
                 if seen.contains(&name) {
                     let message = format!(
                         "two assets are named `{}`",
