@@ -35,8 +35,10 @@ case $name in
       "$here/musl-sysroot.sh" "$sysroot"
       touch "$sysroot/done"
     fi
+    # By a variable, since its path may hold spaces.
+    export MUSL_STD="$sysroot/lib/rustlib/x86_64-unknown-linux-musl"
     debian bookworm --variant=minbase --include=rustc-web,cargo-web,gcc,libc6-dev,musl-dev,musl-tools \
-      --customize-hook="copy-in $sysroot/lib/rustlib/x86_64-unknown-linux-musl /usr/lib/rustlib" \
+      --customize-hook='cp -r "$MUSL_STD" "$1"/usr/lib/rustlib/' \
       --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*'
     ;;
   musl)
