@@ -92,8 +92,8 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "size: 17 and 19 bytes",
-                "outside every part: 12 byte(s), the first at 0x7 of 17; only in the first: `/home/alice/src`; \
+                "size: 17 and 18 bytes",
+                "outside every part: 9 byte(s), the first at 0x7 of 17; only in the first: `/home/alice/src`; \
                  only in the second: `/home/bob/source`",
             ]
         );

@@ -184,8 +184,8 @@ mod tests {
     fn a_cut_list_is_an_error_and_never_a_panic() {
         for end in 0..LIST.len() {
             let cut = walk(&LIST[..end], "a-linux-gnu", |_, _, _| {});
-            // Between two tables the list may end.
-            assert!(cut.is_err() || end == 40, "cut at {end}");
+            // The list may end before each of its two tables.
+            assert!(cut.is_err() || end == 40 || end == 53, "cut at {end}");
         }
     }
 }
