@@ -57,12 +57,17 @@ const MAIN: &str = r#"fn main() {
 }
 "#;
 
-/// Not stripped: for macOS that takes rust-objcopy, which Debian's Rust lacks.
-fn workspace() -> Folder {
+/// `strip` as in a profile: for macOS it takes rust-objcopy, which Debian's Rust lacks; for Linux, what is
+/// not stripped tells in which folder zig first built its start files.
+fn workspace(strip: &str) -> Folder {
     let folder = Folder::new();
     folder.write("xtask.toml", PLAN);
     folder.write(".gitignore", "/target/\n/dist/\n");
-    folder.write("Cargo.toml", "[workspace]\nmembers = [\"tool\"]\nresolver = \"3\"\n[profile.release]\npanic = \"abort\"\nstrip = \"none\"\n");
+    let profile = format!("[profile.release]\npanic = \"abort\"\nstrip = \"{strip}\"\n");
+    folder.write(
+        "Cargo.toml",
+        &format!("[workspace]\nmembers = [\"tool\"]\nresolver = \"3\"\n{profile}"),
+    );
     folder.write(
         "tool/Cargo.toml",
         "[package]\nname = \"tool\"\nversion = \"1.2.3\"\nedition = \"2024\"\n",
@@ -111,7 +116,7 @@ fn a_floor_is_kept_at_every_version() {
     let host = script("dockerd.sh", &[docker.to_str().unwrap()], &[]);
     let images = ["docker", cache().to_str().unwrap(), "bullseye", "bookworm"].map(str::to_owned);
     script("load.sh", &images.each_ref().map(String::as_str), &[("DOCKER_HOST", &host)]);
-    let folder = workspace();
+    let folder = workspace("symbols");
     for floor in ["2.17", "2.28", "2.31"] {
         let mut dist = xtask(folder.path(), &["dist", "--target", "gnu", "--floor", floor]);
         dist.args(["--userland", "xtask-test/bullseye", "--userland", "xtask-test/bookworm"]);
@@ -145,7 +150,7 @@ fn a_floor_is_kept_at_every_version() {
 
 #[test]
 fn arm64_is_built_audited_and_run_emulated() {
-    let folder = workspace();
+    let folder = workspace("symbols");
     let path = path_with("aarch64-unknown-linux-gnu");
     run(xtask(folder.path(), &["dist", "--target", "arm"]).env("PATH", &path)).expect(0);
     let asset = manifest(&folder);
@@ -158,7 +163,7 @@ fn arm64_is_built_audited_and_run_emulated() {
 
 #[test]
 fn macos_is_built_by_zig_signed_and_verified() {
-    let folder = workspace();
+    let folder = workspace("none");
     let path = path_with("aarch64-apple-darwin");
     run(xtask(folder.path(), &["dist", "--target", "mac"]).env("PATH", &path)).expect(0);
     let asset = manifest(&folder);
@@ -178,7 +183,7 @@ fn macos_is_built_by_zig_signed_and_verified() {
 
 #[test]
 fn a_missing_std_is_named_with_both_ways_out() {
-    let folder = workspace();
+    let folder = workspace("none");
     run(&mut xtask(folder.path(), &["dist", "--target", "mac"])).expect(3).says(&[
         "standard library for aarch64-apple-darwin is not installed",
         "rustup target add aarch64-apple-darwin; or build on macos-15",

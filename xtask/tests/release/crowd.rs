@@ -16,9 +16,11 @@ fn two_drafts_race() {
     for _ in 0..4 {
         let world = World::new();
         let args = ["draft", "--tag", TAG, "--execute"];
-        let children = [start(&world, &args), start(&world, &args)];
-        for mut child in children {
-            assert!(child.wait().unwrap().success());
+        let start =
+            || world.xtask(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        for child in [start(), start()] {
+            let ended = child.wait_with_output().unwrap();
+            assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
         }
         assert_eq!(world.server.state().releases.len(), 1);
         world.finalize().expect(0);

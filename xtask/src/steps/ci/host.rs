@@ -179,3 +179,36 @@ pub(super) fn cargo_deny() -> anyhow::Result<PathBuf> {
     }
     Ok(program)
 }
+
+/// The tests' own Docker daemon with the images that musl is built and tried in; ended when dropped.
+pub(super) struct Images {
+    scripts: PathBuf,
+    state: String,
+    /// For `DOCKER_HOST`.
+    pub(super) host: String,
+}
+
+impl Images {
+    pub(super) fn start(root: &Path) -> anyhow::Result<Self> {
+        let scripts = root.join("xtask").join("tests").join("images");
+        let cache = root.join("target").join("images");
+        let state = tools::text(&cache.join("docker"))?;
+        let host = proc::read(
+            &Invocation::new(tools::text(&scripts.join("dockerd.sh"))?).arg(state.clone()),
+        )?;
+        let images = Self { scripts, state, host };
+        let load = Invocation::new(tools::text(&images.scripts.join("load.sh"))?);
+        let load = load.args(["docker", &tools::text(&cache)?, "builder", "musl"]);
+        proc::check(&load.env("DOCKER_HOST", images.host.clone()), Output::Show)?;
+        Ok(images)
+    }
+}
+
+impl Drop for Images {
+    fn drop(&mut self) {
+        let script = self.scripts.join("dockerd.sh").to_string_lossy().into_owned();
+        let stop = Invocation::new(script).args([self.state.as_str(), "stop"]);
+        // It ends by itself later: not worth an error over the real result.
+        drop(proc::run(&stop, Output::Capture));
+    }
+}

@@ -233,9 +233,34 @@ impl Ci {
                 Err(error) => failures.push(format!("{target}: {error:#}")),
             }
         }
+        if cfg!(all(target_os = "linux", target_arch = "x86_64"))
+            && let Err(error) = self.hostile(&rehearsal)
+        {
+            failures.push(format!("the hostile suite on the built helpers: {error:#}"));
+        }
         if failures.is_empty() {
             return Ok(());
         }
         bail!(failures.join("\n"))
+    }
+
+    /// The helper's hostile suite once more, on the very programs that a release would hold.
+    fn hostile(&self, rehearsal: &rehearsal::Rehearsal) -> anyhow::Result<()> {
+        let images = host::Images::start(&self.root)?;
+        let musl = rehearsal.run_in_image("linux-amd64-musl", &images.host)?;
+        let gnu = rehearsal.assets("linux-amd64");
+        let test = [
+            "test",
+            "--locked",
+            "--package",
+            "tsuku-dltest",
+            "--test",
+            "hostile",
+            "--",
+            "--include-ignored",
+        ];
+        let run = self.invocation("cargo")?.args(test);
+        let run = run.env("TSUKU_DLTEST_BIN", text(&gnu.join("tsuku-dltest-linux-amd64"))?);
+        self.run(run.env("TSUKU_DLTEST_MUSL", text(&musl.join("tsuku-dltest-linux-amd64-musl"))?))
     }
 }

@@ -74,6 +74,22 @@ impl Rehearsal {
         }
     }
 
+    /// A build of the same commit in an image of the tests' own, for where the plan's cannot be had; returns
+    /// the folder with its assets. `host` is the daemon that has the image.
+    pub(super) fn run_in_image(&self, platform: &str, host: &str) -> anyhow::Result<PathBuf> {
+        let out = self.work.path().join("dist").join("image");
+        let image = ["--image", "xtask-test/builder", "--userland", "xtask-test/musl"];
+        let dist = self.xtask(&["dist", "--target", platform, "--out", &text(&out)?])?;
+        eprintln!("  $ cargo xtask dist --target {platform} {}", image.join(" "));
+        proc::check(&dist.args(image).env("DOCKER_HOST", host), Output::Show)?;
+        Ok(out)
+    }
+
+    /// Where [`Self::run`] put a platform's assets.
+    pub(super) fn assets(&self, platform: &str) -> PathBuf {
+        self.work.path().join("dist").join(platform)
+    }
+
     /// What other programs say of the assets.
     fn judge(&self, out: &Path) -> anyhow::Result<()> {
         let manifest: Value = serde_json::from_str(&files::read_text(&out.join("manifest.json"))?)?;
