@@ -1,11 +1,19 @@
 //! This machine: what it is called, what it runs, what it has installed.
 
 use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use anyhow::Context;
 use xtask_core::plan::Invocation;
 use xtask_core::report::Place;
 
 use super::proc::{self, Output};
+
+/// Days since 1970-01-01, in UTC.
+pub(crate) fn today() -> anyhow::Result<i64> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    Ok(i64::try_from(since.as_secs() / 86_400).unwrap_or(i64::MAX))
+}
 
 /// This machine, for reports.
 pub(crate) fn place() -> Place {

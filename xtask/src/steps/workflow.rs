@@ -1,9 +1,7 @@
 //! `workflow`: do the workflow files say what the plan says, and no more than they must?
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
 use clap::{Args, Parser};
 use xtask_core::plan::Problem;
 use xtask_core::workflow;
@@ -11,7 +9,7 @@ use xtask_core::workflow;
 use super::workspace::Workspace;
 use crate::cli::Cli;
 use crate::exit::{Exit, refused, usage};
-use crate::ops::files;
+use crate::ops::{files, probe};
 
 /// Arguments of `workflow`.
 #[derive(Debug, Args)]
@@ -29,9 +27,7 @@ pub(crate) fn run(root: Option<&Path>, args: &WorkflowArgs) -> anyhow::Result<Ex
     let workspace = Workspace::open(root)?;
     let plan = workspace.plan(None)?;
     let files = if args.files.is_empty() { all(&workspace.root)? } else { args.files.clone() };
-    let seconds =
-        SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs();
-    let today = i64::try_from(seconds / 86_400).unwrap_or(i64::MAX);
+    let today = probe::today()?;
     let mut problems = String::new();
     for file in &files {
         let text = files::read_text(file)?;
