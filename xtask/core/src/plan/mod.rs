@@ -1,8 +1,10 @@
 //! WHAT is released: `xtask.toml` → [`Config`] → with [`Facts`] → [`Plan`].
 
+mod checks;
 mod config;
 mod invocation;
 mod policy;
+mod reader;
 mod schema;
 mod triple;
 
@@ -12,12 +14,12 @@ use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
-pub use config::{
-    Archive, Builder, Config, Kind, LinkPolicy, Package, Release, Smoke, Target, check_floor,
-};
+pub use checks::check_floor;
+pub use config::{Archive, Builder, Config, Kind, LinkPolicy, Package, Release, Smoke, Target};
 pub use invocation::{Invocation, quote};
 pub use policy::policy;
-pub use schema::{Problem, reference};
+pub use reader::Problem;
+pub use schema::reference;
 pub use triple::{Libc, NEWEST_GLIBC, Os, TRIPLES, Triple};
 
 /// What was found outside the file: everything else that a plan depends on.
