@@ -142,8 +142,10 @@ pub struct Journal {
     pub(super) hopes: u32,
     /// Reads that failed, in a row.
     pub(super) read_failures: u32,
-    /// How often the forge asked to wait, in a row.
+    /// How often the forge asked to wait before a write, in a row.
     pub(super) throttled: u32,
+    /// The same before a read.
+    pub(super) throttled_reads: u32,
     /// All waits together.
     pub(super) waited: Duration,
 }

@@ -91,6 +91,28 @@ impl Forge {
         self.patiently(&format!("read release {tag}"), || self.read(tag, &known))
     }
 
+    /// What two reads in a row show, once it is `whole`, or time has not mended it: lists lag.
+    pub(crate) fn settled(
+        &self,
+        tag: &str,
+        known: Option<u64>,
+        whole: impl Fn(&ReleaseState) -> bool,
+    ) -> anyhow::Result<ReleaseState> {
+        let patience = self.patience()?;
+        let mut pause = patience.pause;
+        let mut last = self.state(tag, known)?;
+        for _ in 1..patience.attempts {
+            thread::sleep(pause);
+            pause *= 2;
+            let state = self.state(tag, known)?;
+            if state == last && whole(&state) {
+                break;
+            }
+            last = state;
+        }
+        Ok(last)
+    }
+
     /// Reads again after a failure that time may mend, as often as the machine would.
     fn patiently<T>(&self, what: &str, read: impl Fn() -> Result<T, Outcome>) -> anyhow::Result<T> {
         let patience = self.patience()?;
