@@ -30,6 +30,8 @@ pub struct Release {
     pub checksums: String,
     /// Name of the manifest.
     pub manifest: String,
+    /// Name of the provenance statement.
+    pub provenance: String,
 }
 
 /// How a target is built.
@@ -73,15 +75,19 @@ pub struct Target {
     pub image: Option<String>,
     /// Images the assets must run in.
     pub userlands: Vec<String>,
+    /// Whether a smoke test that ran emulated is enough to release.
+    pub emulated: bool,
 }
 
-/// The language of a package.
+/// Where a package's programs come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Built by cargo.
     Rust,
     /// Built by go.
     Go,
+    /// Built by another tool, and taken from a folder.
+    Prebuilt,
 }
 
 impl Kind {
@@ -90,6 +96,7 @@ impl Kind {
         match self {
             Self::Rust => "rust",
             Self::Go => "go",
+            Self::Prebuilt => "prebuilt",
         }
     }
 }
@@ -125,10 +132,12 @@ impl Archive {
 pub struct Package {
     /// Name of the package.
     pub name: String,
-    /// Its language.
+    /// Where its programs come from.
     pub kind: Kind,
-    /// Its folder, relative to the file.
+    /// Its folder, relative to the file; for [`Kind::Prebuilt`], a template of its program's path.
     pub path: String,
+    /// Who built it. `Some` exactly for [`Kind::Prebuilt`].
+    pub origin: Option<String>,
     /// Name of the program, without `.exe`.
     pub binary: String,
     /// Cargo profile.
@@ -160,7 +169,7 @@ pub struct Package {
 }
 
 /// `[package.smoke]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Smoke {
     /// Template of the whole output of `--version`.
     pub version: String,
@@ -168,6 +177,8 @@ pub struct Smoke {
     pub help: bool,
     /// Whether it is given libraries to load.
     pub dlopen: bool,
+    /// Arguments before a library, for a program that has those it pins load it; empty: not tried.
+    pub calls: Vec<String>,
 }
 
 /// `[package.policy]`.
@@ -182,6 +193,25 @@ pub struct LinkPolicy {
 }
 
 impl Package {
+    /// Placeholders of [`Kind::Prebuilt`]'s `path`.
+    pub(super) const PATH_PLACEHOLDERS: &[&str] =
+        &["package", "platform", "version", "goos", "goarch"];
+
+    /// Where the program of a prebuilt package lies for a target, relative to the file.
+    pub fn prebuilt_path(&self, target: &Target, version: &str) -> String {
+        self.path
+            .replace("{package}", &self.name)
+            .replace("{platform}", &target.platform)
+            .replace("{version}", version)
+            .replace("{goos}", target.triple.goos())
+            .replace("{goarch}", target.triple.goarch)
+    }
+
+    /// The asset with what its programs are made of.
+    pub fn sbom_name(&self) -> String {
+        if self.name.is_empty() { String::new() } else { format!("{}.cdx.json", self.name) }
+    }
+
     /// The package's asset for a target: an archive, or the program itself with its `.exe`.
     pub fn asset_name(&self, target: &Target, version: &str) -> String {
         let name = self.asset_stem(target, version);
@@ -207,6 +237,7 @@ impl Package {
             Kind::Rust => {
                 self.policy.is_static || (self.crt_static && target.triple.libc == Libc::Musl)
             }
+            Kind::Prebuilt => self.policy.is_static && target.triple.os == Os::Linux,
         }
     }
 

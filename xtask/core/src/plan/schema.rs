@@ -64,6 +64,12 @@ pub(super) const RELEASE: Section = Section {
             "Name of the checksum file (`sha256sum` format).",
         ),
         key("manifest", Text, Default("manifest.json"), "Name of the manifest."),
+        key(
+            "provenance",
+            Text,
+            Default("provenance.json"),
+            "Name of the provenance statement (in-toto v1, SLSA v1).",
+        ),
     ],
 };
 
@@ -119,6 +125,13 @@ pub(super) const TARGET: Section = Section {
             "Images, by digest, of systems that the assets must run on: `cargo xtask smoke --userland` takes these \
              where none is named. Only for Linux.",
         ),
+        key(
+            "emulated",
+            Bool,
+            Default("false"),
+            "Whether `finalize` accepts a smoke test that ran under qemu or wine. Without it, each asset must have run \
+             natively, and on musl in one of `userlands`.",
+        ),
     ],
 };
 
@@ -141,6 +154,13 @@ const SMOKE: Section = Section {
             "Whether the program loads libraries: it is then given one that loads, one that is broken and one that \
              is missing, built on the spot for the target's libc.",
         ),
+        key(
+            "calls",
+            List,
+            Optional,
+            "For a package with `pins`: arguments before the path of a library. With the programs it pins beside it, it \
+             must succeed on a library that loads, without a word on stderr, and end with 1 on a broken one.",
+        ),
     ],
 };
 
@@ -153,7 +173,8 @@ const POLICY: Section = Section {
             "linkage",
             OneOf(&["dynamic", "static"]),
             Default("dynamic"),
-            "`static` demands that interpreter and NEEDED are absent.",
+            "`static` demands that interpreter and NEEDED are absent. A `prebuilt` program is then not asked to be \
+             position-independent either, as Go's are not.",
         ),
         key(
             "needed",
@@ -177,12 +198,25 @@ pub(super) const PACKAGE: Section = Section {
     doc: "One program that is released.",
     keys: &[
         key("name", Text, Required, "Name of the package; for `rust`, the Cargo package."),
-        key("kind", OneOf(&["rust", "go"]), Required, "The language, and so the way to build."),
+        key(
+            "kind",
+            OneOf(&["rust", "go", "prebuilt"]),
+            Required,
+            "The language, and so the way to build. `prebuilt`: another tool, such as goreleaser, built it; it is taken \
+             from a folder, and judged, packed, tried and released like any other.",
+        ),
         key(
             "path",
             Text,
             Required,
-            "The package's folder, relative to this file. It may lie outside.",
+            "The package's folder, relative to this file. It may lie outside. For `prebuilt`: a template of the path of \
+             the program itself, with `{platform}`, `{goos}`, `{goarch}`, `{package}`, `{version}`.",
+        ),
+        key(
+            "origin",
+            Text,
+            Optional,
+            "Who built it, for the manifest and the provenance. Required for `prebuilt`, refused elsewhere.",
         ),
         key("binary", Text, Optional, "Name of the program; the package's name if absent."),
         key("profile", Text, Default("dist"), "Cargo profile. Only for `rust`."),
