@@ -1,12 +1,15 @@
 //! Files: written whole or not at all, hashed as a stream, locked while shared.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use sha2::{Digest as _, Sha256};
+
+use super::interrupt;
 
 /// Puts `bytes` at `path`: written beside it under a temporary name, then renamed. Missing folders
 /// are made.
@@ -170,15 +173,24 @@ impl Lock {
         if let Some(folder) = path.parent() {
             make_folder(folder)?;
         }
-        let open = || -> std::io::Result<File> {
-            let file = File::options().create(true).truncate(false).write(true).open(path)?;
-            if file.try_lock().is_err() {
-                eprintln!("waiting for another xtask to finish {what}");
-                file.lock()?;
+        let failed = || format!("cannot lock `{}`", path.display());
+        let open = File::options().create(true).truncate(false).write(true).open(path);
+        let file = open.with_context(failed)?;
+        let mut told = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
+                // Asked again and again, since nothing interrupts a lock that is waited for.
+                Err(TryLockError::WouldBlock) if told => {
+                    interrupt::sleep(Duration::from_millis(50))?
+                }
+                Err(TryLockError::WouldBlock) => {
+                    eprintln!("waiting for another xtask to finish {what}");
+                    told = true;
+                }
             }
-            Ok(file)
-        };
-        open().map(Self).with_context(|| format!("cannot lock `{}`", path.display()))
+        }
     }
 }
 

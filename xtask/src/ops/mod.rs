@@ -9,6 +9,7 @@ pub(crate) mod files;
 pub(crate) mod forge;
 pub(crate) mod git;
 pub(crate) mod go;
+pub(crate) mod interrupt;
 pub(crate) mod library;
 pub(crate) mod members;
 pub(crate) mod probe;
