@@ -252,8 +252,13 @@ impl Build<'_> {
         };
         let cache = tools::folder()?.join("cache");
         let run = Invocation::new(text(zigbuild)?).arg("zigbuild");
+        let mut places = self.here()?;
+        if self.target.triple.libc == Libc::Musl && !self.package.is_static(self.target) {
+            // zig links musl statically unless told, whatever rustc wants of it.
+            places.flags.extend(["-C", "link-arg=-dynamic"].map(str::to_owned));
+        }
         Ok(self
-            .common(run, &triple, &self.here()?)
+            .common(run, &triple, &places)
             .env("CARGO_ZIGBUILD_ZIG_COMMAND", text(zig)?)
             .env("CARGO_ZIGBUILD_ZIG_VERSION", tools::ZIG.version)
             .env("CARGO_ZIGBUILD_CACHE_DIR", text(&cache.join("zigbuild"))?)

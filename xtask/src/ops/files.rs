@@ -1,7 +1,7 @@
 //! Files: written whole or not at all, hashed as a stream, locked while shared.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -75,6 +75,40 @@ pub(crate) fn owner(path: &Path) -> anyhow::Result<Option<(u32, u32)>> {
 #[cfg(not(unix))]
 pub(crate) fn owner(path: &Path) -> anyhow::Result<Option<(u32, u32)>> {
     fs::metadata(path).map(|_| None).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// Adds `text` to the end of a file, which is made if it is not there.
+pub(crate) fn append(path: &Path, text: &str) -> anyhow::Result<()> {
+    let open = File::options().append(true).create(true).open(path);
+    open.and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Moves a file or a folder to another name on the same disk, in one step.
+pub(crate) fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::rename(from, to).with_context(|| format!("cannot make `{}`", to.display()))
+}
+
+/// Makes `link` stand for `path`.
+#[cfg(unix)]
+pub(crate) fn link(path: &Path, link: &Path) -> anyhow::Result<()> {
+    std::os::unix::fs::symlink(path, link)
+        .with_context(|| format!("cannot make the link `{}`", link.display()))
+}
+
+/// What stands in a folder, sorted.
+pub(crate) fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let read = || -> std::io::Result<Vec<PathBuf>> {
+        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect()
+    };
+    let mut paths = read().with_context(|| format!("cannot read `{}`", folder.display()))?;
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+/// Reads a file.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
 }
 
 /// Reads a text file.

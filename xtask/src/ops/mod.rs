@@ -15,4 +15,6 @@ pub(crate) mod members;
 pub(crate) mod probe;
 pub(crate) mod proc;
 pub(crate) mod tools;
+pub(crate) mod user;
 pub(crate) mod walk;
+pub(crate) mod wine;

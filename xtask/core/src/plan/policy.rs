@@ -29,8 +29,8 @@ pub fn policy(package: &Package, target: &Target, build_paths: &[String]) -> Pol
     let base = Policy {
         archs: [Cow::Borrowed(triple.arch)].into_iter().collect(),
         forbidden: Cow::Owned(forbidden),
-        // Go links position-dependent programs, and has no memory errors for them to expose.
-        pie: package.kind == Kind::Rust || triple.os == Os::Darwin,
+        // For Linux, Go links position-dependent programs, and has no memory errors for them to expose.
+        pie: package.kind == Kind::Rust || triple.os != Os::Linux,
         ..policies::DEFAULT
     };
     match triple.os {
