@@ -164,7 +164,12 @@ impl Build<'_> {
             (Libc::Musl, false) => {
                 flags.extend(["-C".to_owned(), "target-feature=-crt-static".to_owned()]);
             }
-            _ => {}
+            // The libc crate asks for libiconv, which few programs call: a library that nothing is taken
+            // from is not named.
+            (Libc::System, _) => {
+                flags.extend(["-C".to_owned(), "link-arg=-Wl,-dead_strip_dylibs".to_owned()]);
+            }
+            (Libc::Gnu | Libc::MingW, _) => {}
         }
         let quoted: Vec<_> = flags.iter().map(|flag| toml_string(flag)).collect();
         format!("target.{}.rustflags=[{}]", triple.name, quoted.join(","))

@@ -28,7 +28,12 @@ impl Nobody {
         if !cfg!(target_os = "linux") {
             bail!("only Linux has setpriv(1)");
         }
-        let reader = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"];
+        let reader = [
+            // access(2), by which gcc looks for its parts, would deny what open(2) grants.
+            "--securebits=+no_setuid_fixup",
+            "--inh-caps=+dac_read_search",
+            "--ambient-caps=+dac_read_search",
+        ];
         let mut why = String::new();
         for rights in [&reader[..], &[]] {
             let nobody = Self {
