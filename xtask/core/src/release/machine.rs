@@ -345,9 +345,10 @@ fn fill(goal: &Goal, journal: &mut Journal, state: &ReleaseState, draft: &Releas
             Some(asset)
                 if asset.may_be(expected)
                     && (journal.hopes < goal.patience.attempts
-                        || journal.sent.get(name).is_none_or(|(sent, why)| {
-                            *sent >= UNKNOWN || !why.is_empty()
-                        })) =>
+                        || journal
+                            .sent
+                            .get(name)
+                            .is_none_or(|(sent, why)| *sent >= UNKNOWN || !why.is_empty())) =>
             {
                 unknown.push(asset.difference(expected));
                 continue;
@@ -677,13 +678,7 @@ fn describe(action: &Action) -> String {
     }
 }
 
-fn throttled(
-    goal: &Goal,
-    journal: &mut Journal,
-    times: u32,
-    asked: Duration,
-    what: &str,
-) -> Next {
+fn throttled(goal: &Goal, journal: &mut Journal, times: u32, asked: Duration, what: &str) -> Next {
     if asked > goal.patience.longest_wait || times > THROTTLED {
         let reason = format!(
             "{what}: the forge asks to wait {} s ({times} times in a row); at most {} s are waited, {THROTTLED} times: run again later",

@@ -19,7 +19,7 @@ use xtask_core::release::{
     ReleaseState, step,
 };
 
-use super::files;
+use super::{files, interrupt};
 use crate::exit::{refused, usage};
 
 pub(crate) use dir::Dir;
@@ -123,7 +123,7 @@ impl Forge {
                 Err(Outcome::Lost(_)) => pause,
                 other => return other.map_err(|outcome| told(what, outcome)),
             };
-            thread::sleep(asked.max(pause));
+            interrupt::sleep(asked.max(pause))?;
             pause *= 2;
         }
         read().map_err(|outcome| told(what, outcome))
@@ -161,7 +161,7 @@ impl Forge {
                 Err(error) => eprintln!("  {error:#}; trying again"),
                 done => return done,
             }
-            thread::sleep(pause);
+            interrupt::sleep(pause)?;
             pause *= 2;
         }
         self.fetch_once(release, asset, to)
@@ -248,7 +248,7 @@ pub(crate) fn drive(
                 if pause >= Duration::from_secs(2) {
                     eprintln!("  waiting {:.0} s {why}", pause.as_secs_f64());
                 }
-                thread::sleep(pause);
+                interrupt::sleep(pause)?;
                 Event::Waited
             }
             Next::Done { release, published } => {
