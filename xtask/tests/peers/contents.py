@@ -30,7 +30,7 @@ def schema(name):
 def sbom(path):
     bom = json.loads(path.read_text())
     validate = fastjsonschema.compile(
-        schema("bom-1.6.SNAPSHOT.schema.json"), handlers={"http": schema}, detailed_exceptions=False
+        schema("bom-1.6.SNAPSHOT.schema.json"), handlers={"http": schema}
     )
     validate(bom)
     assert uuid.UUID(bom["serialNumber"].removeprefix("urn:uuid:")).version == 5
