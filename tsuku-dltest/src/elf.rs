@@ -47,7 +47,8 @@ pub struct Library {
     pub rpath: Option<Vec<u8>>,
     /// `DT_RUNPATH`.
     pub runpath: Option<Vec<u8>>,
-    /// Version names from `DT_VERNEED`, whichever library must have them.
+    /// Version names from `DT_VERNEED`, whichever library must have them; left out where the libc
+    /// shows without them.
     pub versions: Vec<Vec<u8>>,
 }
 
@@ -100,7 +101,7 @@ const MOST_VERSIONS: usize = 4096;
 /// Checks that `source` is a shared library that can be loaded on this machine, and reads what it
 /// says of itself. The failure is what to tell callers.
 pub fn read(source: &impl Source) -> Result<Library, Failure> {
-    let (library, flags) = read_dynamic(source)?;
+    let (library, flags) = read_dynamic(source, Versions::IfTheyTellTheLibc)?;
     if flags & DF_1_PIE != 0 {
         return Err(fail(
             Kind::NotLoadable,
@@ -116,7 +117,7 @@ pub fn read(source: &impl Source) -> Result<Library, Failure> {
 /// The glibc that a library or a program needs at least, as far as symbols tell: the highest
 /// `GLIBC_x.y` among its versions.
 pub fn glibc_floor(source: &impl Source) -> Option<String> {
-    let (library, _) = read_dynamic(source).ok()?;
+    let (library, _) = read_dynamic(source, Versions::All).ok()?;
     let numbers = |version: &Vec<u8>| -> Option<Vec<u32>> {
         let version = core::str::from_utf8(version.strip_prefix(b"GLIBC_")?).ok()?;
         version.split('.').map(|part| part.parse().ok()).collect()
@@ -126,9 +127,9 @@ pub fn glibc_floor(source: &impl Source) -> Option<String> {
 }
 
 /// Reads the dynamic segment of a library or a position-independent program, and its `DT_FLAGS_1`.
-fn read_dynamic(source: &impl Source) -> Result<(Library, u64), Failure> {
+fn read_dynamic(source: &impl Source, versions: Versions) -> Result<(Library, u64), Failure> {
     let header = identify(source)?;
-    library(source, &Segments::read(source, &header)?)
+    library(source, &Segments::read(source, &header)?, versions)
 }
 
 fn identify(source: &impl Source) -> Result<[u8; HEADER], Failure> {
@@ -188,8 +189,19 @@ fn foreign(start: &[u8]) -> &'static str {
     known.map_or("invalid ELF header: not an ELF file", |(_, what)| what)
 }
 
+/// Which versions to read. There are many, and each is a system call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Versions {
+    All,
+    IfTheyTellTheLibc,
+}
+
 /// Walks the dynamic segment.
-fn library(source: &impl Source, segments: &Segments) -> Result<(Library, u64), Failure> {
+fn library(
+    source: &impl Source,
+    segments: &Segments,
+    wanted: Versions,
+) -> Result<(Library, u64), Failure> {
     let (offset, length) = segments.dynamic()?;
     let mut table = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(MOST_DYNAMIC * 16)];
     let count = source.read_at(offset, &mut table);
@@ -219,7 +231,8 @@ fn library(source: &impl Source, segments: &Segments) -> Result<(Library, u64), 
             _ => {}
         }
     }
-    if let (Some(address), Some(count)) = (value(DT_VERNEED), value(DT_VERNEEDNUM)) {
+    let wanted = wanted == Versions::All || !library.needed.iter().any(|name| is_glibc(name));
+    if wanted && let (Some(address), Some(count)) = (value(DT_VERNEED), value(DT_VERNEEDNUM)) {
         let start = segments
             .offset_of(address)
             .ok_or_else(|| corrupt("the version table lies outside the file"))?;
@@ -316,16 +329,18 @@ impl Libc {
     }
 }
 
+fn is_glibc(name: &[u8]) -> bool {
+    name.starts_with(b"libc.so.6") || name.starts_with(b"ld-linux")
+}
+
 impl Library {
     /// The libc that the library names as a dependency, if it names one.
     pub fn libc(&self) -> Option<Libc> {
-        let glibc =
-            |name: &Vec<u8>| name.starts_with(b"libc.so.6") || name.starts_with(b"ld-linux");
         let musl = |name: &Vec<u8>| {
             name.starts_with(b"libc.musl-") || name.starts_with(b"ld-musl-") || name == b"libc.so"
         };
         let versioned = self.versions.iter().any(|version| version.starts_with(b"GLIBC_"));
-        if versioned || self.needed.iter().any(glibc) {
+        if versioned || self.needed.iter().any(|name| is_glibc(name)) {
             Some(Libc::Glibc)
         } else if self.needed.iter().any(musl) {
             Some(Libc::Musl)

@@ -105,8 +105,9 @@ impl Child {
     /// Reads what the child wrote, as much as is there but not for ever.
     fn drain(&mut self) {
         let Some(output) = &self.output else { return };
-        let mut chunk = [MaybeUninit::<u8>::uninit(); 16384];
-        for _ in 0..16 {
+        // Small, since each page of the stack that is touched is copied after each fork.
+        let mut chunk = [MaybeUninit::<u8>::uninit(); 2048];
+        for _ in 0..64 {
             // SAFETY: the pointer and the length are those of one array, of which the first `count`
             // bytes are initialised then.
             let count = unsafe { libc::read(output.fd(), chunk.as_mut_ptr().cast(), chunk.len()) };

@@ -235,17 +235,46 @@ fn targets(parent: i32, caller: i32, group: i32) -> Vec<i32> {
     targets
 }
 
+const LOAD: u16 = 0x20;
+const JUMP: u16 = 0x05;
+const EQUAL: u16 = 0x15;
+const AT_LEAST: u16 = 0x35;
+const ABOVE: u16 = 0x25;
+const RETURN: u16 = 0x06;
+
+fn statement(code: u16, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code, jt: 0, jf: 0, k }
+}
+
+/// Skips the next statement if the comparison does not hold.
+fn unless(code: u16, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code, jt: 0, jf: 1, k }
+}
+
+fn error(errno: i32) -> libc::sock_filter {
+    statement(RETURN, libc::SECCOMP_RET_ERRNO | errno as u32)
+}
+
+const ALLOW: libc::sock_filter =
+    libc::sock_filter { code: RETURN, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
+
+/// What to do with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    Refuse,
+    /// Look where the first, or the second, argument aims.
+    AimedFirst,
+    AimedSecond,
+}
+
 fn program(targets: &[i32]) -> Vec<libc::sock_filter> {
-    const LOAD: u16 = 0x20;
-    const JUMP: u16 = 0x05;
-    const EQUAL: u16 = 0x15;
-    const AT_LEAST: u16 = 0x35;
-    const ABOVE: u16 = 0x25;
-    const RETURN: u16 = 0x06;
-    let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
-    let error = |errno: i32| statement(RETURN, libc::SECCOMP_RET_ERRNO | errno as u32);
-    let allow = statement(RETURN, libc::SECCOMP_RET_ALLOW);
-    let unless = |code, k| libc::sock_filter { code, jt: 0, jf: 1, k };
+    let rules =
+        [(REFUSED, Rule::Refuse), (AIMED, Rule::AimedFirst), (AIMED_SECOND, Rule::AimedSecond)];
+    let of = |(numbers, rule): (&'static [c_long], Rule)| {
+        numbers.iter().map(move |number| (*number as u32, rule))
+    };
+    let mut rules: Vec<(u32, Rule)> = rules.into_iter().flat_map(of).collect();
+    rules.sort_unstable_by_key(|(number, _)| *number);
     let mut program = vec![
         statement(LOAD, ARCHITECTURE),
         libc::sock_filter { code: EQUAL, jt: 1, jf: 0, k: AUDIT_ARCH },
@@ -256,9 +285,6 @@ fn program(targets: &[i32]) -> Vec<libc::sock_filter> {
         // The x32 calls, which would go round the list.
         program.extend([unless(AT_LEAST, 0x4000_0000), error(libc::ENOSYS)]);
     }
-    for number in REFUSED {
-        program.extend([unless(EQUAL, *number as u32), error(libc::EPERM)]);
-    }
     let first = [statement(LOAD, FIRST), statement(JUMP, 4)];
     let second = [
         statement(LOAD, FIRST),
@@ -266,22 +292,42 @@ fn program(targets: &[i32]) -> Vec<libc::sock_filter> {
         error(libc::EPERM),
         statement(LOAD, SECOND),
     ];
-    // Each of these jumps over those that follow it and the one `return` that allows all others.
-    let aimed = AIMED.iter().map(|number| (number, 0));
-    let aimed_second = AIMED_SECOND.iter().map(|number| (number, first.len()));
-    let count = AIMED.len() + AIMED_SECOND.len();
-    for (index, (number, further)) in aimed.chain(aimed_second).enumerate() {
-        let to = (count - index + further) as u8;
-        program.push(libc::sock_filter { code: EQUAL, jt: to, jf: 0, k: *number as u32 });
+    search(&rules, &mut program);
+    let end = program.len();
+    // What `search` left open: how far it is to the statements that look at arguments.
+    for (at, it) in program.iter_mut().enumerate().filter(|(_, it)| it.code == JUMP) {
+        let further = if it.k == Rule::AimedSecond as u32 { first.len() } else { 0 };
+        it.k = (end - at - 1 + further) as u32;
     }
-    program.push(allow);
     program.extend(first);
     program.extend(second);
     for target in targets {
         program.extend([unless(EQUAL, *target as u32), error(libc::EPERM)]);
     }
-    program.push(allow);
+    program.push(ALLOW);
     program
+}
+
+/// A binary search for the number among `rules`, which are sorted. When a filter is installed, the
+/// kernel runs it for each number that there is (seccomp_cache_prepare): one after the other would
+/// cost as much as the fork.
+fn search(rules: &[(u32, Rule)], program: &mut Vec<libc::sock_filter>) {
+    if rules.len() > 2 {
+        let (left, right) = rules.split_at(rules.len() / 2);
+        let branch = program.len();
+        program.push(statement(AT_LEAST, right[0].0));
+        search(left, program);
+        program[branch].jt = (program.len() - branch - 1) as u8;
+        return search(right, program);
+    }
+    for (number, rule) in rules {
+        program.push(unless(EQUAL, *number));
+        program.push(match rule {
+            Rule::Refuse => error(libc::EPERM),
+            aimed => statement(JUMP, *aimed as u32),
+        });
+    }
+    program.push(ALLOW);
 }
 
 #[cfg(test)]
@@ -337,7 +383,10 @@ mod tests {
         for number in REFUSED {
             assert!(!allowed(*number, 0, 0), "{number}");
         }
-        assert!(allowed(libc::SYS_read, 100, 100) && allowed(libc::SYS_execve, -1, -1));
+        let named = [REFUSED, AIMED, AIMED_SECOND].concat();
+        for number in (0..600).filter(|number| !named.contains(number)) {
+            assert!(allowed(number, 100, 100), "{number}");
+        }
     }
 
     /// In a container the program may be process 1, whose caller and group are outside.
