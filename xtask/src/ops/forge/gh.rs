@@ -129,7 +129,8 @@ fn asked<'a>(header: &impl Fn(&str) -> Option<&'a str>) -> Option<Duration> {
     if let Some(pause) = seconds("retry-after") {
         return Some(Duration::from_secs(pause));
     }
-    let reset = seconds("x-ratelimit-reset").filter(|_| seconds("x-ratelimit-remaining") == Some(0))?;
+    let reset =
+        seconds("x-ratelimit-reset").filter(|_| seconds("x-ratelimit-remaining") == Some(0))?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Some(Duration::from_secs(reset).saturating_sub(now) + Duration::from_secs(1))
 }
