@@ -43,7 +43,19 @@ fn the_good_file_is_accepted() {
     let config = Config::parse(GOOD).unwrap();
     let plan = Plan::new(config, &Facts { version: "1.2.3".into() });
     let names: Vec<_> = plan.assets.iter().map(|asset| asset.name.as_str()).collect();
-    assert_eq!(names, ["tool-linux-amd64", "tool-darwin-arm64", "manifest.json", "checksums.txt"]);
+    assert_eq!(
+        names,
+        [
+            "tool-linux-amd64",
+            "tool-darwin-arm64",
+            "tool.cdx.json",
+            "provenance.json",
+            "manifest.json",
+            "checksums.txt"
+        ]
+    );
+    let transient: Vec<_> = plan.transient.iter().map(|asset| asset.name.as_str()).collect();
+    assert_eq!(transient, ["manifest-linux-amd64.json", "manifest-darwin-arm64.json"]);
     assert_eq!(plan.tag, "v1.2.3");
 }
 
@@ -230,6 +242,56 @@ const REFUSED: &[(&str, &str, usize, &str, &str)] = &[
         23,
         "on a package of kind `rust`",
         "remove",
+    ),
+    (
+        "path = \"tool\"",
+        "path = \"tool\"\norigin = \"goreleaser\"",
+        23,
+        "`origin` on a package of kind `rust`",
+        "`prebuilt`",
+    ),
+    ("kind = \"rust\"", "kind = \"prebuilt\"", 19, "has no `origin`", "goreleaser"),
+    (
+        "kind = \"rust\"\npath = \"tool\"",
+        "kind = \"prebuilt\"\norigin = \"x\"\npath = \"out/tool\"",
+        23,
+        "`path` is `out/tool` for every platform",
+        "{platform}",
+    ),
+    (
+        "kind = \"rust\"\npath = \"tool\"",
+        "kind = \"prebuilt\"\norigin = \"x\"\npath = \"out/tool-{os}\"",
+        23,
+        "unknown placeholder",
+        "`{goos}`",
+    ),
+    (
+        "path = \"tool\"",
+        "path = \"tool\"\nsmoke = { calls = [\"verify\"] }",
+        23,
+        "without `pins`",
+        "add the program",
+    ),
+    (
+        "runner = \"ubuntu-24.04\"",
+        "runner = \"ubuntu-24.04\"\nemulated = \"yes\"",
+        10,
+        "`emulated`",
+        "true or false",
+    ),
+    (
+        "repository = \"owner/name\"",
+        "repository = \"owner/name\"\nprovenance = \"manifest.json\"",
+        4,
+        "`provenance` and `manifest` are one file",
+        "apart",
+    ),
+    (
+        "path = \"tool\"",
+        "path = \"tool\"\nasset = \"tool.cdx.json\"",
+        23,
+        "two assets are named `tool.cdx.json`",
+        "{platform}",
     ),
     (
         "kind = \"rust\"\npath = \"tool\"",

@@ -85,6 +85,17 @@ pub(crate) fn metadata(folder: &Path, package: &str) -> anyhow::Result<Crate> {
     })
 }
 
+/// The crates that a package is built from for a target, with the features that its build takes: a line
+/// each with its depth, name, version, licence and repository. May fetch their sources.
+pub(crate) fn tree(folder: &Path, package: &str, triple: &str) -> anyhow::Result<String> {
+    let run = Invocation::new("cargo")
+        .args(["tree", "--locked", "--package", package, "--target", triple])
+        .args(["--edges", "normal", "--prefix", "depth", "--format", "{p}\t{l}\t{r}"])
+        .cwd(text(folder)?);
+    let said = proc::check(&run, Output::Capture).context("cannot tell what it is made of")?;
+    String::from_utf8(said.stdout).context("`cargo tree` printed no UTF-8")
+}
+
 /// Everything one build of a Rust package depends on.
 #[derive(Debug)]
 pub(crate) struct Build<'a> {

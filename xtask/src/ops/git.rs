@@ -39,6 +39,23 @@ pub(crate) fn head(folder: &Path) -> Option<Head> {
     })
 }
 
+/// The path of a folder below its repository's root: empty, or with a slash at its end.
+///
+/// # Errors
+/// When git cannot be run, or the folder lies in no repository.
+pub(crate) fn prefix(folder: &Path) -> anyhow::Result<String> {
+    proc::read(&invocation(folder).args(["rev-parse", "--show-prefix"]))
+}
+
+/// The local tags at the commit that is checked out.
+///
+/// # Errors
+/// When git cannot be run, or the folder lies in no repository.
+pub(crate) fn tags_here(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let said = proc::read(&invocation(folder).args(["tag", "--points-at", "HEAD"]))?;
+    Ok(said.lines().map(str::to_owned).collect())
+}
+
 /// The commit that a local tag peels to; `None` when there is no such tag.
 ///
 /// # Errors

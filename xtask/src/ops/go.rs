@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use xtask_core::plan::{Invocation, Package, Target};
+use xtask_core::report::Material;
 
 use super::git::Head;
 use super::proc::{self, Output};
@@ -15,18 +16,28 @@ pub(crate) struct Go {
     program: PathBuf,
     /// `go version go1.27.3 linux/amd64`.
     pub(crate) version: String,
+    /// Whether it is the pinned one.
+    pinned: bool,
 }
 
 impl Go {
     /// The one on PATH, else the pinned one.
     pub(crate) fn find() -> anyhow::Result<Self> {
-        let program = match proc::find("go") {
-            Some(program) => program,
-            None => tools::GO.provision()?,
+        let (program, pinned) = match proc::find("go") {
+            Some(program) => (program, false),
+            None => (tools::GO.provision()?, true),
         };
         let run = Invocation::new(text(&program)?).arg("version").env("GOTOOLCHAIN", "local");
         let version = proc::read(&run).context("cannot ask go for its version")?;
-        Ok(Self { program, version })
+        Ok(Self { program, version, pinned })
+    }
+
+    /// For the provenance.
+    pub(crate) fn material(&self) -> anyhow::Result<Material> {
+        let version = self.version.split(' ').nth(2).unwrap_or_default();
+        let uri = format!("pkg:generic/go@{}", version.trim_start_matches("go"));
+        let found = Material { name: self.version.clone(), uri, sha256: None };
+        if self.pinned { tools::GO.material() } else { Ok(found) }
     }
 
     /// `go` in a folder, with nothing but what is said here deciding the bytes.

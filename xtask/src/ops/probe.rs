@@ -38,6 +38,18 @@ fn system() -> String {
     }
 }
 
+/// The workflow that runs us and its run, as addresses; `None` outside GitHub Actions (GitHub Docs,
+/// "Default environment variables").
+pub(crate) fn workflow_run() -> Option<(String, String)> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    set("GITHUB_ACTIONS").filter(|value| value == "true")?;
+    let server = set("GITHUB_SERVER_URL")?;
+    let (repository, run) = (set("GITHUB_REPOSITORY")?, set("GITHUB_RUN_ID")?);
+    // Not the attempt: a run that is taken up again is the same run.
+    let run = format!("{server}/{repository}/actions/runs/{run}");
+    Some((format!("{server}/{}", set("GITHUB_WORKFLOW_REF")?), run))
+}
+
 /// The host's name and, on Linux, the start of its boot id: two runners of one image may share a name.
 fn machine() -> String {
     let name = said(&["uname", "-n"]).or_else(|| std::env::var("COMPUTERNAME").ok());

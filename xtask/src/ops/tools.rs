@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, anyhow, bail};
 use sha2::{Digest as _, Sha256};
 use xtask_core::plan::Invocation;
+use xtask_core::report::Material;
 
 use super::files::{self, Lock, TempFolder};
 use super::proc::{self, Output};
@@ -233,6 +234,15 @@ impl Tool {
                 self.version,
                 hosts.join(", ")
             )
+        })
+    }
+
+    /// The wheel for this host, for the provenance.
+    pub(crate) fn material(&self) -> anyhow::Result<Material> {
+        Ok(Material {
+            name: format!("{} {}", self.name, self.version),
+            uri: format!("pkg:pypi/{}@{}", self.name, self.version),
+            sha256: Some(self.wheel()?.sha256.to_owned()),
         })
     }
 

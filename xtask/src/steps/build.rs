@@ -6,9 +6,10 @@ use std::sync::{Arc, OnceLock};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use xtask_core::plan::{Builder, Invocation, Kind, Os, Package, Target};
-use xtask_core::report::BuiltIn;
+use xtask_core::report::{BuiltIn, Material, Origin};
 
 use super::containers::{ContainerArgs, Containers};
+use super::prebuilt::Prebuilt;
 use super::preflight::preflight;
 use super::workspace::Workspace;
 use crate::exit::{Exit, usage};
@@ -17,6 +18,7 @@ use crate::ops::container::{Engine, Mount, Sandbox, Toolchain};
 use crate::ops::files;
 use crate::ops::git::{self, Head};
 use crate::ops::go::{self, Go};
+use crate::ops::probe;
 use crate::ops::proc::{self, Output};
 use crate::ops::tools;
 
@@ -82,7 +84,10 @@ pub(crate) fn run(root: Option<&Path>, args: &BuildArgs) -> anyhow::Result<Exit>
     let jobs = Jobs::select(&workspace, &selection, &version)?;
     if args.dry_run {
         for job in &jobs.jobs {
-            println!("{}", job.invocation(&jobs, &[])?);
+            match &job.source {
+                Source::Prebuilt(found) => println!("# {}: prebuilt", found.path.display()),
+                _ => println!("{}", job.invocation(&jobs, &[])?),
+            }
         }
         return Ok(Exit::Done);
     }
@@ -136,6 +141,8 @@ pub(crate) enum Source {
     Rust(Crate),
     /// The program that go makes.
     Go(PathBuf),
+    /// The program that another tool made.
+    Prebuilt(Prebuilt),
 }
 
 impl<'a> Jobs<'a> {
@@ -156,7 +163,7 @@ impl<'a> Jobs<'a> {
         let mut jobs = Vec::new();
         for target in &targets {
             for package in packages.iter().filter(|p| p.targets.contains(&target.platform)) {
-                jobs.push(Job::new(workspace, package, target)?);
+                jobs.push(Job::new(workspace, package, target, version)?);
             }
         }
         if jobs.is_empty() {
@@ -203,7 +210,9 @@ impl<'a> Job<'a> {
         workspace: &Workspace,
         package: &'a Package,
         target: &'a Target,
+        version: &str,
     ) -> anyhow::Result<Self> {
+        let mut folder = workspace.folder(package);
         let source = match package.kind {
             Kind::Rust => Source::Rust(workspace.krate(package)?),
             Kind::Go => {
@@ -211,15 +220,19 @@ impl<'a> Job<'a> {
                 let folder = workspace.root.join("target").join("xtask").join(&target.platform);
                 Source::Go(folder.join("go").join(name))
             }
+            Kind::Prebuilt => {
+                folder.clone_from(&workspace.root);
+                Source::Prebuilt(Prebuilt::new(&workspace.root, package, target, version))
+            }
         };
         // Only macOS has Apple's linker; zig has one of its own, and what libSystem exports.
         let abroad = target.triple.os == Os::Darwin && !cfg!(target_os = "macos");
         let builder = if abroad { Builder::Zig } else { target.builder };
-        Ok(Self { package, target, folder: workspace.folder(package), source, builder })
+        Ok(Self { package, target, folder, source, builder })
     }
 
     fn takes_any_version(&self) -> bool {
-        self.package.kind == Kind::Go || self.package.version_env.is_some()
+        self.package.kind != Kind::Rust || self.package.version_env.is_some()
     }
 
     fn cargo<'b>(&'b self, krate: &'b Crate, jobs: &'b Jobs<'_>) -> Build<'b> {
@@ -237,6 +250,9 @@ impl<'a> Job<'a> {
     pub(crate) fn invocation(&self, jobs: &Jobs<'_>, pins: &Pins) -> anyhow::Result<Invocation> {
         let krate = match &self.source {
             Source::Rust(krate) => krate,
+            Source::Prebuilt(found) => {
+                bail!("`{}` is prebuilt: nothing builds it here", found.path.display());
+            }
             Source::Go(output) => {
                 return jobs.go()?.build(&go::Build {
                     package: self.package,
@@ -317,6 +333,7 @@ impl<'a> Job<'a> {
                 proc::check(&self.invocation(jobs, pins)?, Output::Show)?;
                 output.clone()
             }
+            Source::Prebuilt(found) => found.path.clone(),
         };
         if !output.is_file() {
             bail!("the build succeeded and made no `{}`", output.display());
@@ -337,7 +354,7 @@ impl<'a> Job<'a> {
     pub(crate) fn builder_name(&self) -> &'static str {
         match self.package.kind {
             Kind::Rust => self.builder.name(),
-            Kind::Go => Kind::Go.name(),
+            kind @ (Kind::Go | Kind::Prebuilt) => kind.name(),
         }
     }
 
@@ -348,7 +365,7 @@ impl<'a> Job<'a> {
 
     /// Exact tools of the builder, for the manifest.
     pub(crate) fn tools(&self, jobs: &Jobs<'_>) -> anyhow::Result<Vec<String>> {
-        if self.package.kind == Kind::Go {
+        if self.package.kind != Kind::Rust {
             return Ok(Vec::new());
         }
         Ok(match self.builder {
@@ -365,13 +382,38 @@ impl<'a> Job<'a> {
 
     /// First line of the compiler's version, for the manifest.
     pub(crate) fn toolchain(&self, jobs: &Jobs<'_>) -> anyhow::Result<String> {
-        Ok(match self.package.kind {
-            Kind::Go => jobs.go()?.version.clone(),
-            Kind::Rust if self.in_container() => {
+        Ok(match &self.source {
+            Source::Go(_) => jobs.go()?.version.clone(),
+            Source::Rust(_) if self.in_container() => {
                 jobs.containers.toolchain(self.target)?.rustc.clone()
             }
-            Kind::Rust => jobs.rustc.version.clone(),
+            Source::Rust(_) => jobs.rustc.version.clone(),
+            Source::Prebuilt(found) => found.toolchain()?,
         })
+    }
+
+    /// Who builds it, and with what, for the provenance.
+    pub(crate) fn origin(&self, jobs: &Jobs<'_>) -> anyhow::Result<Origin> {
+        let (builder, invocation) = probe::workflow_run().unzip();
+        let materials = match &self.source {
+            Source::Prebuilt(_) => Vec::new(),
+            Source::Go(_) => vec![jobs.go()?.material()?],
+            Source::Rust(_) => {
+                let name = self.toolchain(jobs)?;
+                let version = name.split(' ').nth(1).unwrap_or_default();
+                let rustc = format!("pkg:generic/rustc@{version}");
+                let mut materials = vec![Material { name, uri: rustc, sha256: None }];
+                if self.builder == Builder::Zig {
+                    materials.extend([tools::ZIG.material()?, tools::ZIGBUILD.material()?]);
+                }
+                materials
+            }
+        };
+        let prebuilt = match &self.source {
+            Source::Prebuilt(found) => Some(found.origin()?),
+            _ => None,
+        };
+        Ok(Origin { builder, invocation, materials, prebuilt })
     }
 
     /// The image it was built in, for the manifest.

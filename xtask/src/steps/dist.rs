@@ -159,11 +159,19 @@ impl Work<'_> {
         let unpacked = TempFolder::new(&std::env::temp_dir())?;
         let users = packed.unpack(asset.path(), unpacked.path())?;
         judged.sealed.same_as(&users)?;
+        let mut beside = Vec::new();
+        for name in self.plan.pinned(job.package, job.target) {
+            let path = users.with_file_name(&name);
+            files::copy(&self.staging.join(&name), &path)?;
+            files::make_executable(&path)?;
+            beside.push(path);
+        }
         let subject = Subject {
             file: &users,
             package: job.package,
             target: job.target,
             version: &self.plan.version,
+            beside: &beside,
         };
         let mut smoke = clock.step("smoke", || {
             subject.smoke(&self.jobs.rustc.host, self.place, &self.jobs.containers)
@@ -208,6 +216,7 @@ impl Work<'_> {
             tools: job.tools(self.jobs)?,
             image: job.image(self.jobs)?,
             built_on: self.place.clone(),
+            origin: job.origin(self.jobs)?,
             glibc: glibc(judged, job),
             runs_on: runs_on(&judged.binary),
             findings: judged.findings.clone(),

@@ -14,6 +14,7 @@ pub(crate) mod docs;
 pub(crate) mod doctor;
 mod pack;
 pub(crate) mod plan;
+mod prebuilt;
 mod preflight;
 pub(crate) mod release;
 pub(crate) mod reproduce;

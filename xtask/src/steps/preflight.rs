@@ -41,6 +41,9 @@ pub(crate) fn preflight(jobs: &Jobs<'_>, strict: bool, folders: &[&Path]) -> any
             gate: true,
         });
     }
+    for job in &jobs.jobs {
+        prebuilt_lacks(job, jobs, strict, &mut lacks)?;
+    }
     let mut lack = |what: String, cure: String| lacks.push(Lack { what, cure, gate: false });
     for job in &jobs.jobs {
         job_lacks(job, jobs, &mut lack);
@@ -78,10 +81,32 @@ fn dirty(head: Option<&Head>) -> Option<String> {
     Some(format!("files differ from the commit: {}{more}", first.trim_start()))
 }
 
+/// What another tool built is there, and of this commit as far as it tells.
+fn prebuilt_lacks(
+    job: &Job<'_>,
+    jobs: &Jobs<'_>,
+    strict: bool,
+    lacks: &mut Vec<Lack>,
+) -> anyhow::Result<()> {
+    let Source::Prebuilt(found) = &job.source else { return Ok(()) };
+    if let Some((what, cure)) = found.absent(job.package) {
+        lacks.push(Lack { what, cure, gate: false });
+    } else if let Some(what) = found.of_another_commit(jobs.head.as_ref())? {
+        if strict {
+            let cure = "build it again from this commit".to_owned();
+            lacks.push(Lack { what, cure, gate: true });
+        } else {
+            eprintln!("warning: {what}; --strict refuses it");
+        }
+    }
+    Ok(())
+}
+
 fn job_lacks(job: &Job<'_>, jobs: &Jobs<'_>, lack: &mut impl FnMut(String, String)) {
     match &job.source {
         Source::Go(_) => go_lacks(job, jobs, lack),
         Source::Rust(krate) => rust_lacks(job, krate, jobs, lack),
+        Source::Prebuilt(_) => {}
     }
     if let Some(wanted) = job.package.system_packages.get(&job.target.platform) {
         match probe::missing_packages(wanted) {

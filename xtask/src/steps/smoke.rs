@@ -68,7 +68,9 @@ pub(crate) fn run(root: Option<&Path>, args: &SmokeArgs) -> anyhow::Result<Exit>
         let unpacked = TempFolder::new(&std::env::temp_dir())?;
         let packed = pack::Request::new(&workspace.root, package, target, &plan.version, 0);
         let program = packed.unpack(file, unpacked.path())?;
-        let subject = Subject { file: &program, package, target, version: &plan.version };
+        let beside = beside(&plan, package, target, file, unpacked.path())?;
+        let version = &plan.version;
+        let subject = Subject { file: &program, package, target, version, beside: &beside };
         let mut wanted = args.containers.clone();
         if args.plan_userlands {
             wanted.userlands.extend(target.userlands.iter().cloned());
@@ -114,6 +116,33 @@ fn assets_in(folder: &Path, plan: &Plan, target: Option<&str>) -> anyhow::Result
     Ok(there)
 }
 
+/// Copies the programs that an asset pins from its own folder to where it is tried.
+fn beside(
+    plan: &Plan,
+    package: &Package,
+    target: &Target,
+    file: &Path,
+    to: &Path,
+) -> anyhow::Result<Vec<PathBuf>> {
+    let mut beside = Vec::new();
+    // Without `calls` it is tried alone.
+    let pinned = plan.pinned(package, target).into_iter();
+    for name in pinned.filter(|_| !package.smoke.calls.is_empty()) {
+        let from = file.with_file_name(&name);
+        if !from.is_file() {
+            return Err(usage(format!(
+                "`{}` calls `{name}`, and that does not stand beside it: put both in one folder",
+                file.display()
+            )));
+        }
+        let to = to.join(&name);
+        files::copy(&from, &to)?;
+        files::make_executable(&to)?;
+        beside.push(to);
+    }
+    Ok(beside)
+}
+
 fn name_of(file: &Path) -> String {
     file.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
@@ -143,6 +172,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) package: &'a Package,
     pub(crate) target: &'a Target,
     pub(crate) version: &'a str,
+    /// The programs it pins, in its own folder.
+    pub(crate) beside: &'a [PathBuf],
 }
 
 /// What a check saw: told when it held, or why it did not.
@@ -201,6 +232,7 @@ impl Subject<'_> {
         if smoke.dlopen {
             checks.extend([Check::Usage, Check::Dlopen]);
         }
+        checks.extend((!smoke.calls.is_empty()).then_some(Check::Calls));
         checks
     }
 
@@ -210,6 +242,7 @@ impl Subject<'_> {
             Check::Help => self.help(runner),
             Check::Usage => self.usage(runner),
             Check::Dlopen => self.dlopen(runner),
+            Check::Calls => self.calls(runner),
         }
     }
 
@@ -263,14 +296,8 @@ impl Subject<'_> {
     /// A library that loads, one that is no library, one that is not there.
     fn dlopen(&self, runner: &Runner<'_>) -> anyhow::Result<Seen> {
         let folder = TempFolder::new(&std::env::temp_dir())?;
-        let built = library::loadable(self.target)?;
-        let path = |name: &str| text(&folder.path().join(name));
-        let (good, broken, missing) = (path("good.so")?, path("broken.so")?, path("missing.so")?);
-        fs::copy(&built, &good).with_context(|| format!("cannot copy `{}`", built.display()))?;
-        let bytes =
-            fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
-        let head = bytes.get(..bytes.len() / 8).unwrap_or_default();
-        fs::write(&broken, head).with_context(|| format!("cannot write `{broken}`"))?;
+        let (good, broken) = libraries(self.target, folder.path())?;
+        let missing = text(&folder.path().join("missing.so"))?;
         let all = self.start(runner, &[&good, &broken, &missing], &[folder.path()])?;
         let one = self.start(runner, &[&good], &[folder.path()])?;
         Ok(all.and_then(|all| {
@@ -282,6 +309,39 @@ impl Subject<'_> {
             Ok("loads a good library, refuses a broken and a missing one".to_owned())
         }))
     }
+
+    /// The program and those it pins, together: what is released as a set works as one.
+    fn calls(&self, runner: &Runner<'_>) -> anyhow::Result<Seen> {
+        let folder = TempFolder::new(&std::env::temp_dir())?;
+        let (good, broken) = libraries(self.target, folder.path())?;
+        let mut files = vec![folder.path()];
+        files.extend(self.beside.iter().map(PathBuf::as_path));
+        let call = |library: &str| {
+            let args: Vec<_> =
+                self.package.smoke.calls.iter().map(String::as_str).chain([library]).collect();
+            self.start(runner, &args, &files)
+        };
+        let (loads, fails) = (call(&good)?, call(&broken)?);
+        let pinned = self.package.pins.join(", ");
+        Ok(loads.and_then(|loads| {
+            expect_code("a good library", &loads, 0)?;
+            // Without what it pins, it may do with less, and says so there.
+            expect_quiet("a good library", &loads)?;
+            expect_code("a broken library", &fails?, 1)?;
+            Ok(format!("with {pinned} beside it, loads a good library and refuses a broken one"))
+        }))
+    }
+}
+
+/// A library that loads and one cut short, built for the target's libc in an empty folder.
+fn libraries(target: &Target, folder: &Path) -> anyhow::Result<(String, String)> {
+    let built = library::loadable(target)?;
+    let (good, broken) = (text(&folder.join("good.so"))?, text(&folder.join("broken.so"))?);
+    fs::copy(&built, &good).with_context(|| format!("cannot copy `{}`", built.display()))?;
+    let bytes = fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
+    let head = bytes.get(..bytes.len() / 8).unwrap_or_default();
+    fs::write(&broken, head).with_context(|| format!("cannot write `{broken}`"))?;
+    Ok((good, broken))
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -290,6 +350,7 @@ enum Check {
     Help,
     Usage,
     Dlopen,
+    Calls,
 }
 
 impl Check {
@@ -299,6 +360,7 @@ impl Check {
             Self::Help => "help",
             Self::Usage => "usage",
             Self::Dlopen => "dlopen",
+            Self::Calls => "calls",
         }
     }
 }

@@ -8,6 +8,7 @@ use xtask_core::plan::{Config, Facts, Kind, Package, Plan, Target, check_floor};
 use crate::exit::usage;
 use crate::ops::cargo::{self, Crate};
 use crate::ops::files;
+use crate::ops::git;
 
 /// Name of the file that describes a release.
 const FILE: &str = "xtask.toml";
@@ -116,7 +117,7 @@ impl Workspace {
         Ok(Plan::new(self.config.clone(), &Facts { version }))
     }
 
-    /// The version that all Rust packages share.
+    /// The version that all Rust packages share; without any, that of the tag at HEAD.
     fn version(&self) -> anyhow::Result<String> {
         let mut found: Option<(String, &str)> = None;
         for package in self.config.packages.iter().filter(|package| package.kind == Kind::Rust) {
@@ -133,9 +134,31 @@ impl Workspace {
                 None => found = Some((version, &package.name)),
             }
         }
-        found
-            .map(|(version, _)| version)
-            .ok_or_else(|| usage("no Rust package to take the version from: say it with --version"))
+        match found {
+            Some((version, _)) => Ok(version),
+            None => self.tagged_version(),
+        }
+    }
+
+    /// The version of the one tag at HEAD that the plan's template can have made.
+    fn tagged_version(&self) -> anyhow::Result<String> {
+        let template = &self.config.release.tag;
+        let (before, after) = template.split_once("{version}").unwrap_or((template, ""));
+        let tags = git::tags_here(&self.root).unwrap_or_default();
+        let of_tag =
+            |tag: &String| tag.strip_prefix(before)?.strip_suffix(after).map(str::to_owned);
+        let versions = tags.iter().filter_map(of_tag);
+        let versions: Vec<_> = versions.filter(|version| check_version(version).is_ok()).collect();
+        match versions.as_slice() {
+            [version] => Ok(version.clone()),
+            [] => Err(usage(format!(
+                "no Rust package to take the version from, and no tag `{template}` at HEAD: say it with --version"
+            ))),
+            several => Err(usage(format!(
+                "HEAD has the tags of several versions, {}: say which with --version",
+                several.join(" and ")
+            ))),
+        }
     }
 
     /// Targets by platform name or triple; with no names, those of the host's own triple.

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::common::{Ended, run};
-use crate::world::{ASSETS, TAG, World};
+use crate::world::{ASSETS, TAG, World, whole};
 
 fn on_folder(world: &World, words: &[&str]) -> Command {
     let mut args = words.to_vec();
@@ -27,10 +27,6 @@ fn published(world: &World) -> Vec<String> {
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort_unstable();
     names
-}
-
-fn whole() -> Vec<&'static str> {
-    vec!["checksums.txt", "manifest.json", ASSETS[0], ASSETS[1]]
 }
 
 #[test]

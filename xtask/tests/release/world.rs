@@ -14,6 +14,11 @@ use crate::server::{Call, Fault, REPO, Rule, Server, TOKEN};
 
 pub const TAG: &str = "v1.2.3";
 pub const ASSETS: [&str; 2] = ["tool-linux-amd64", "tool-linux-amd64-new"];
+/// Names of everything that the release holds, sorted.
+pub fn whole() -> [&'static str; 6] {
+    ["checksums.txt", "manifest.json", "provenance.json", ASSETS[0], ASSETS[1], "tool.cdx.json"]
+}
+
 /// Milliseconds that the xtask takes for its unit of waiting.
 const PAUSE: &str = "1";
 
@@ -79,6 +84,10 @@ impl World {
         folder.write(
             "tool/Cargo.toml",
             "[package]\nname = \"tool\"\nversion = \"1.2.3\"\nedition = \"2024\"\n[workspace]\n",
+        );
+        folder.write(
+            "tool/Cargo.lock",
+            "version = 4\n\n[[package]]\nname = \"tool\"\nversion = \"1.2.3\"\n",
         );
         folder.write("tool/src/main.rs", "fn main() {}\n");
         folder.write("rust-toolchain.toml", "[toolchain]\nchannel = \"1.95.0\"\n");
@@ -208,7 +217,7 @@ impl World {
             names.sort_unstable();
             names
         };
-        assert_eq!(names, ["checksums.txt", "manifest.json", ASSETS[0], ASSETS[1]]);
+        assert_eq!(names, whole());
         for asset in &release.assets {
             assert_eq!((asset.state, asset.hidden), ("uploaded", false));
             assert_eq!(asset.sha256, hex::encode(Sha256::digest(&asset.bytes)), "{}", asset.name);
@@ -217,7 +226,7 @@ impl World {
             release.assets.iter().map(|a| (a.name.as_str(), a.sha256.as_str())).collect();
         let sums = release.assets.iter().find(|a| a.name == "checksums.txt").unwrap();
         let sums = String::from_utf8(sums.bytes.clone()).unwrap();
-        assert_eq!(sums.lines().count(), 3);
+        assert_eq!(sums.lines().count(), whole().len() - 1);
         for line in sums.lines() {
             let (sha256, name) = line.split_once("  ").unwrap();
             assert_eq!(held[name], sha256);

@@ -7,6 +7,7 @@ use alloc::string::String;
 use core::fmt;
 
 pub mod elf;
+pub mod gobuild;
 pub mod macho;
 pub mod pe;
 mod regions;

@@ -1,8 +1,10 @@
 //! WHAT is released: `xtask.toml` → [`Config`] → with [`Facts`] → [`Plan`].
 
+mod checks;
 mod config;
 mod invocation;
 mod policy;
+mod reader;
 mod schema;
 mod triple;
 
@@ -12,12 +14,12 @@ use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
-pub use config::{
-    Archive, Builder, Config, Kind, LinkPolicy, Package, Release, Smoke, Target, check_floor,
-};
+pub use checks::check_floor;
+pub use config::{Archive, Builder, Config, Kind, LinkPolicy, Package, Release, Smoke, Target};
 pub use invocation::{Invocation, quote};
 pub use policy::policy;
-pub use schema::{Problem, reference};
+pub use reader::Problem;
+pub use schema::reference;
 pub use triple::{Libc, NEWEST_GLIBC, Os, TRIPLES, Triple};
 
 /// What was found outside the file: everything else that a plan depends on.
@@ -36,6 +38,10 @@ pub enum AssetKind {
     Archive,
     /// The checksum of one other asset.
     Digest,
+    /// What the programs of a package are made of.
+    Sbom,
+    /// How the programs were made.
+    Provenance,
     /// The manifest of the release.
     Manifest,
     /// The checksum file.
@@ -49,10 +55,39 @@ impl AssetKind {
             Self::Binary => "binary",
             Self::Archive => "archive",
             Self::Digest => "digest",
+            Self::Sbom => "sbom",
+            Self::Provenance => "provenance",
             Self::Manifest => "manifest",
             Self::Checksums => "checksums",
         }
     }
+}
+
+/// Who makes an asset, and how long it stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Made by the job of one target.
+    Target,
+    /// Made once, by `finalize`.
+    Release,
+    /// Travels in the draft, and is gone before it is published.
+    Transient,
+}
+
+impl Scope {
+    /// As written in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Target => "target",
+            Self::Release => "release",
+            Self::Transient => "transient",
+        }
+    }
+}
+
+/// Name of the manifest of one platform while it travels in the draft.
+pub fn traveller_name(platform: &str) -> String {
+    alloc::format!("manifest-{platform}.json")
 }
 
 /// Name of an asset's own checksum file.
@@ -67,18 +102,15 @@ pub struct Asset {
     pub name: String,
     /// What it is.
     pub kind: AssetKind,
-    /// The package it holds; `None` for assets of the whole release.
+    /// Who makes it.
+    pub scope: Scope,
+    /// The package it holds or describes; `None` for assets of the whole release.
     pub package: Option<String>,
     /// The platform it is for; `None` for assets of the whole release.
     pub platform: Option<String>,
 }
 
 impl Asset {
-    /// `target` for what one target's job makes, `release` for what is made once.
-    pub fn scope(&self) -> &'static str {
-        if self.platform.is_some() { "target" } else { "release" }
-    }
-
     /// Whether it is a program or holds one, and so is judged, tried and recorded in the manifest.
     pub fn is_program(&self) -> bool {
         matches!(self.kind, AssetKind::Binary | AssetKind::Archive)
@@ -96,6 +128,8 @@ pub struct Plan {
     pub tag: String,
     /// Every file of the release, by target, then the release's own.
     pub assets: Vec<Asset>,
+    /// What travels in the draft beside them and is removed before it is published.
+    pub transient: Vec<Asset>,
 }
 
 impl Plan {
@@ -110,6 +144,7 @@ impl Plan {
                     assets.push(Asset {
                         name,
                         kind,
+                        scope: Scope::Target,
                         package: Some(package.name.clone()),
                         platform: Some(target.platform.clone()),
                     });
@@ -122,11 +157,39 @@ impl Plan {
                 }
             }
         }
-        let release =
-            |name: &String, kind| Asset { name: name.clone(), kind, package: None, platform: None };
-        assets.push(release(&config.release.manifest, AssetKind::Manifest));
-        assets.push(release(&config.release.checksums, AssetKind::Checksums));
-        Self { config, version, tag, assets }
+        let release = |name: &str, kind, package| Asset {
+            name: name.to_owned(),
+            kind,
+            scope: Scope::Release,
+            package,
+            platform: None,
+        };
+        // In the order of their making: each vouches for what stands before it.
+        for package in &config.packages {
+            let of = Some(package.name.clone());
+            assets.push(release(&package.sbom_name(), AssetKind::Sbom, of));
+        }
+        assets.push(release(&config.release.provenance, AssetKind::Provenance, None));
+        assets.push(release(&config.release.manifest, AssetKind::Manifest, None));
+        assets.push(release(&config.release.checksums, AssetKind::Checksums, None));
+        let built = config.targets.iter().map(|target| &target.platform);
+        let built =
+            built.filter(|platform| assets.iter().any(|a| a.platform.as_ref() == Some(platform)));
+        let transient = built.map(|platform| Asset {
+            name: traveller_name(platform),
+            kind: AssetKind::Manifest,
+            scope: Scope::Transient,
+            package: None,
+            platform: Some(platform.clone()),
+        });
+        let transient = transient.collect();
+        Self { config, version, tag, assets, transient }
+    }
+
+    /// Names of the programs that a package pins for a target.
+    pub fn pinned(&self, package: &Package, target: &Target) -> Vec<String> {
+        let pinned = self.config.packages.iter().filter(|other| package.pins.contains(&other.name));
+        pinned.map(|other| other.asset_name(target, &self.version)).collect()
     }
 
     /// The plan as data; `schema` counts incompatible changes.
@@ -139,13 +202,8 @@ impl Plan {
             "tag": self.tag,
             "targets": self.config.targets.iter().map(target_json).collect::<Vec<_>>(),
             "packages": self.config.packages.iter().map(package_json).collect::<Vec<_>>(),
-            "assets": self.assets.iter().map(|asset| json!({
-                "name": asset.name,
-                "kind": asset.kind.name(),
-                "scope": asset.scope(),
-                "package": asset.package,
-                "platform": asset.platform,
-            })).collect::<Vec<_>>(),
+            "assets": self.assets.iter().map(asset_json).collect::<Vec<_>>(),
+            "transient": self.transient.iter().map(asset_json).collect::<Vec<_>>(),
         })
     }
 
@@ -166,6 +224,16 @@ impl Plan {
     }
 }
 
+fn asset_json(asset: &Asset) -> Value {
+    json!({
+        "name": asset.name,
+        "kind": asset.kind.name(),
+        "scope": asset.scope.name(),
+        "package": asset.package,
+        "platform": asset.platform,
+    })
+}
+
 fn target_json(target: &Target) -> Value {
     json!({
         "platform": target.platform,
@@ -177,6 +245,7 @@ fn target_json(target: &Target) -> Value {
         "macos_min": target.macos_min.map(|min| alloc::format!("{min}")),
         "image": target.image,
         "userlands": target.userlands,
+        "emulated": target.emulated,
     })
 }
 
@@ -186,7 +255,8 @@ fn package_json(package: &Package) -> Value {
         "kind": package.kind.name(),
         "path": package.path,
         "binary": package.binary,
-        "profile": match package.kind { Kind::Rust => Some(package.profile.to_owned()), Kind::Go => None },
+        "origin": package.origin,
+        "profile": (package.kind == Kind::Rust).then(|| package.profile.to_owned()),
         "targets": package.targets,
         "pins": package.pins,
         "archive": package.archive.map(Archive::extension),

@@ -29,8 +29,7 @@ pub fn policy(package: &Package, target: &Target, build_paths: &[String]) -> Pol
     let base = Policy {
         archs: [Cow::Borrowed(triple.arch)].into_iter().collect(),
         forbidden: Cow::Owned(forbidden),
-        // Go links position-dependent programs, and has no memory errors for them to expose.
-        pie: package.kind == Kind::Rust || triple.os == Os::Darwin,
+        pie: pie(package, target),
         ..policies::DEFAULT
     };
     match triple.os {
@@ -63,6 +62,17 @@ pub fn policy(package: &Package, target: &Target, build_paths: &[String]) -> Pol
             ..base
         },
     }
+}
+
+/// Go links position-dependent programs, and has no memory errors for them to expose. What another
+/// tool linked statically may be Go's.
+fn pie(package: &Package, target: &Target) -> bool {
+    target.triple.os == Os::Darwin
+        || match package.kind {
+            Kind::Rust => true,
+            Kind::Go => false,
+            Kind::Prebuilt => !package.is_static(target),
+        }
 }
 
 fn elf_libc(libc: Libc) -> elf::Libc {

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 use super::manifest::{Digest, Expected, Manifest};
-use crate::plan::{Asset, AssetKind, Plan, Target};
+use crate::plan::{Asset, AssetKind, Kind, Libc, Os, Plan, Target};
 
 /// What the release is made from, besides the plan.
 #[derive(Debug, Clone)]
@@ -113,13 +113,16 @@ fn disagreements(plan: &Plan, source: &Source<'_>, asset: &Asset, record: &Value
         ("version", &record["version"], plan.version.as_str().into()),
         ("commit", &record["commit"], source.commit.into()),
     ];
-    // A Go package, and what is linked statically, is built alike for every builder and has no floor.
+    // What is linked statically has no floor.
     if !record["glibc"].is_null() {
         expected.push(("floor", &record["glibc"]["promised"], floor.into()));
     }
-    if record["builder"]["kind"] != "go" {
-        expected.push(("builder", &record["builder"]["kind"], target.builder.name().into()));
-    }
+    let package = plan.config.packages.iter().find(|p| Some(&p.name) == asset.package.as_ref());
+    let builder = match package.map(|package| package.kind) {
+        Some(kind @ (Kind::Go | Kind::Prebuilt)) => kind.name(),
+        _ => target.builder.name(),
+    };
+    expected.push(("builder", &record["builder"]["kind"], builder.into()));
     let mut problems: Vec<String> = expected
         .into_iter()
         .filter(|(_, found, wanted)| *found != wanted)
@@ -139,7 +142,7 @@ fn disagreements(plan: &Plan, source: &Source<'_>, asset: &Asset, record: &Value
     problems
 }
 
-/// An asset must have run, natively, on a machine that did not build it.
+/// An asset must have run, in a way that counts, on a machine that did not build it.
 fn smoke(source: &Source<'_>, target: &Target, record: &Value) -> Result<(), String> {
     let rows = record["smoke"].as_array().map(Vec::as_slice).unwrap_or_default();
     if let Some(row) = rows.iter().find(|row| row["outcome"] == "failed") {
@@ -147,20 +150,57 @@ fn smoke(source: &Source<'_>, target: &Target, record: &Value) -> Result<(), Str
     }
     let builder = &record["built_on"]["machine"];
     let elsewhere = |row: &Value| source.one_machine || row["where"]["machine"] != *builder;
-    let native = |row: &Value| row["how"] == "native" || is_userland(target, row);
-    let passed = rows.iter().any(|row| row["outcome"] == "passed" && native(row) && elsewhere(row));
-    if passed {
+    let passed = |row: &&Value| row["outcome"] == "passed" && elsewhere(row);
+    if rows.iter().filter(passed).any(|row| counts(target, row)) {
         return Ok(());
     }
-    Err("it never ran natively on a machine other than its builder: run `cargo xtask smoke` on one, and hand its record to finalize".to_owned())
+    let emulated = rows.iter().filter(passed).any(|row| is_emulated(row));
+    let mut why = "it never ran natively on a machine other than its builder".to_owned();
+    if target.triple.libc == Libc::Musl {
+        why += ", in one of the plan's `userlands`";
+    }
+    why += &format!(
+        ": run `cargo xtask smoke --target {} --userlands` on one, and hand its record to finalize",
+        target.platform
+    );
+    if emulated {
+        why += &format!(
+            "; or set `emulated = true` for {} in xtask.toml, and what ran emulated is enough",
+            target.platform
+        );
+    }
+    Err(why)
 }
 
-/// A bare userland image runs the programs of its own libc natively, on the host's kernel.
-fn is_userland(target: &Target, row: &Value) -> bool {
-    target.triple.os == crate::plan::Os::Linux
-        && row["how"]
-            .as_str()
-            .is_some_and(|how| how.starts_with("container") || how.starts_with("image"))
+/// Whether a run shows that users can run it: natively, or emulated where the plan says so. What is for
+/// musl must have run where there is nothing but musl.
+fn counts(target: &Target, row: &Value) -> bool {
+    if is_emulated(row) {
+        return target.emulated;
+    }
+    match (target.triple.os, target.triple.libc) {
+        (Os::Linux, Libc::Musl) => is_planned_userland(target, row),
+        (Os::Linux, _) => row["how"] == "native" || in_userland(row),
+        _ => row["how"] == "native",
+    }
+}
+
+fn is_emulated(row: &Value) -> bool {
+    row["how"] == "emulated" || row["how"] == "wine"
+}
+
+/// An image runs a program natively, on the host's kernel.
+fn in_userland(row: &Value) -> bool {
+    row["how"].as_str().is_some_and(|how| how.starts_with("container") || how.starts_with("image"))
+}
+
+/// The row's system begins with the image's name.
+fn is_planned_userland(target: &Target, row: &Value) -> bool {
+    let system = row["where"]["system"].as_str().unwrap_or_default();
+    let named = |image: &String| {
+        system.strip_prefix(image.as_str()).is_some_and(|rest| rest.starts_with(' '))
+    };
+    in_userland(row) && target.userlands.iter().any(named)
 }
 
 /// Adds smoke rows from other machines to the records that they belong to.
@@ -211,4 +251,89 @@ pub fn differing_files(manifest: &Value, files: &Manifest) -> Vec<String> {
         }
     }
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Config, Facts};
+    use serde_json::json;
+
+    const ALPINE: &str =
+        "alpine@sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
+    fn target(triple: &str, emulated: bool) -> Target {
+        let (runner, more) = match triple {
+            "x86_64-pc-windows-msvc" => ("windows-2025", String::new()),
+            "aarch64-apple-darwin" => ("macos-15", "macos-min = \"11.0\"".to_owned()),
+            "aarch64-unknown-linux-musl" => ("r", format!("userlands = [\"{ALPINE}\"]")),
+            _ => ("r", "glibc-floor = \"2.17\"".to_owned()),
+        };
+        let text = format!(
+            "[release]\nrepository = \"o/n\"\n[[target]]\nplatform = \"p\"\ntriple = \"{triple}\"\n\
+             builder = \"native\"\nrunner = \"{runner}\"\nemulated = {emulated}\n{more}\n\
+             [[package]]\nname = \"t\"\nkind = \"rust\"\npath = \"t\"\ntargets = [\"p\"]\n"
+        );
+        let plan = Plan::new(Config::parse(&text).unwrap(), &Facts { version: "1.0.0".into() });
+        plan.config.targets[0].clone()
+    }
+
+    /// Every way to run × every kind of target × what the plan allows × where it ran.
+    #[test]
+    fn which_runs_count() {
+        const GNU: &str = "aarch64-unknown-linux-gnu";
+        const MUSL: &str = "aarch64-unknown-linux-musl";
+        const MAC: &str = "aarch64-apple-darwin";
+        const WINDOWS: &str = "x86_64-pc-windows-msvc";
+        let in_alpine = format!("{ALPINE} (sha256:1) in docker 28.0");
+        // (how, system, on which triples it counts without `emulated`)
+        let rows: &[(&str, &str, &[&str])] = &[
+            ("native", "Debian", &[GNU, MAC, WINDOWS]),
+            ("container", &in_alpine, &[GNU, MUSL]),
+            ("container", "debian:12 (sha256:2) in docker 28.0", &[GNU]),
+            ("emulated", "Debian", &[]),
+            ("wine", "Debian", &[]),
+        ];
+        for triple in [GNU, MUSL, MAC, WINDOWS] {
+            for emulated in [false, true] {
+                let target = target(triple, emulated);
+                for (how, system, good_on) in rows {
+                    for (machine, one_machine, elsewhere) in
+                        [("user", false, true), ("builder", false, false), ("builder", true, true)]
+                    {
+                        let record = json!({
+                            "built_on": { "machine": "builder" },
+                            "smoke": [{
+                                "check": "version", "outcome": "passed", "how": how,
+                                "where": { "system": system, "machine": machine }, "detail": "",
+                            }],
+                        });
+                        let allowed = emulated && matches!(*how, "emulated" | "wine");
+                        let expected = elsewhere && (allowed || good_on.contains(&triple));
+                        let source = Source { commit: "", rust: None, one_machine };
+                        let result = smoke(&source, &target, &record);
+                        let case = format!("{triple} {emulated} {how} in {system} on {machine}");
+                        assert_eq!(result.is_ok(), expected, "{case}: {result:?}");
+                        let Err(why) = result else { continue };
+                        assert!(why.contains("--target p --userlands"), "{case}: {why}");
+                        let told = elsewhere && matches!(*how, "emulated" | "wine");
+                        assert_eq!(why.contains("`emulated = true` for p"), told, "{case}: {why}");
+                        assert_eq!(why.contains("userlands`:"), triple == MUSL, "{case}: {why}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_failed_or_was_not_run_counts_for_nothing() {
+        let target = target("aarch64-unknown-linux-gnu", true);
+        let source = Source { commit: "", rust: None, one_machine: true };
+        let row = |outcome: &str| json!({ "check": "dlopen", "outcome": outcome, "how": "native", "where": {}, "detail": "d" });
+        let judge = |rows: Vec<Value>| smoke(&source, &target, &json!({ "smoke": rows }));
+        assert!(judge(Vec::new()).is_err());
+        assert!(judge([row("not-run")].into()).is_err());
+        assert!(judge([row("passed"), row("failed")].into()).unwrap_err().contains("failed"));
+        assert!(judge([row("passed"), row("not-run")].into()).is_ok());
+    }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::audit::Finding;
 use crate::formats::Version;
+use crate::plan::{Asset, Scope};
 
 /// Version of the manifest's schema.
 pub const SCHEMA: u32 = 1;
@@ -31,6 +32,32 @@ pub struct Manifest {
     pub assets: Vec<Record>,
 }
 
+/// A file of the release that holds no program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File<'a> {
+    /// What the plan says of it.
+    pub asset: &'a Asset,
+    /// In bytes.
+    pub size: u64,
+    /// 64 lowercase hexadecimal digits.
+    pub sha256: String,
+}
+
+impl File<'_> {
+    /// As it stands in `files` of the release's manifest.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "name": self.asset.name,
+            "kind": self.asset.kind.name(),
+            "scope": self.asset.scope.name(),
+            "package": self.asset.package,
+            "platform": self.asset.platform,
+            "size": self.size,
+            "sha256": self.sha256,
+        })
+    }
+}
+
 /// One asset of the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -46,9 +73,9 @@ pub struct Record {
     pub size: u64,
     /// 64 lowercase hexadecimal digits.
     pub sha256: String,
-    /// First line of `rustc -vV`, or of `go version`.
+    /// First line of `rustc -vV`, or of `go version`; of what was prebuilt, what it says itself.
     pub toolchain: String,
-    /// `native`, `zig` or `container`.
+    /// `native`, `zig`, `container`, `go` or `prebuilt`.
     pub builder: String,
     /// Exact tools of the builder, such as `ziglang 0.17.0`.
     pub tools: Vec<String>,
@@ -56,6 +83,8 @@ pub struct Record {
     pub image: Option<BuiltIn>,
     /// Where it was built.
     pub built_on: Place,
+    /// By whom and with what, for the provenance.
+    pub origin: Origin,
     /// `None` for what is not for glibc.
     pub glibc: Option<Glibc>,
     /// The oldest distributions it runs on.
@@ -77,6 +106,43 @@ pub struct BuiltIn {
     pub id: String,
     /// Whether it is the plan's. What was built in another is not to be released.
     pub planned: bool,
+}
+
+/// Who built something, and with what.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Address of the workflow that ran; `None` at a desk.
+    pub builder: Option<String>,
+    /// Address of its run; `None` at a desk.
+    pub invocation: Option<String>,
+    /// Toolchain and tools.
+    pub materials: Vec<Material>,
+    /// Set for what another tool built.
+    pub prebuilt: Option<Prebuilt>,
+}
+
+/// Something that took part in a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Material {
+    /// As it calls itself.
+    pub name: String,
+    /// A package URL.
+    pub uri: String,
+    /// Of what was downloaded; `None` for what was already there.
+    pub sha256: Option<String>,
+}
+
+/// What is known of a program that another tool built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prebuilt {
+    /// The plan's `origin`.
+    pub by: String,
+    /// Where it lay, relative to `xtask.toml`.
+    pub path: String,
+    /// Of the file as it lay there.
+    pub sha256: String,
+    /// The commit that it says it was built from (Go programs do).
+    pub commit: Option<String>,
 }
 
 /// A machine, as far as a release cares.
@@ -157,6 +223,8 @@ impl Manifest {
             "commit": self.commit,
             "dirty": self.dirty,
             "assets": self.assets.iter().map(|record| self.record(record)).collect::<Vec<_>>(),
+            // `finalize` lists the release's own.
+            "files": [],
         })
     }
 
@@ -166,6 +234,7 @@ impl Manifest {
             "name": record.name,
             "package": record.package,
             "platform": record.platform,
+            "scope": Scope::Target.name(),
             "triple": record.triple,
             "version": self.version,
             "commit": self.commit,
@@ -175,6 +244,7 @@ impl Manifest {
             "toolchain": record.toolchain,
             "builder": { "kind": record.builder, "tools": record.tools, "image": record.image.as_ref().map(image) },
             "built_on": place(&record.built_on),
+            "origin": origin(&record.origin),
             "glibc": record.glibc.as_ref().map(|glibc| json!({
                 "promised": text(glibc.promised),
                 "max": text(glibc.max),
@@ -192,6 +262,29 @@ impl Manifest {
 
 fn image(image: &BuiltIn) -> Value {
     json!({ "reference": image.reference, "id": image.id, "planned": image.planned })
+}
+
+fn origin(origin: &Origin) -> Value {
+    json!({
+        "builder": origin.builder,
+        "invocation": origin.invocation,
+        "materials": origin.materials.iter().map(material).collect::<Vec<_>>(),
+        "prebuilt": origin.prebuilt.as_ref().map(|found| json!({
+            "by": found.by,
+            "path": found.path,
+            "sha256": found.sha256,
+            "commit": found.commit,
+        })),
+    })
+}
+
+/// A ResourceDescriptor of in-toto.
+fn material(material: &Material) -> Value {
+    let mut descriptor = json!({ "name": material.name, "uri": material.uri });
+    if let Some(sha256) = &material.sha256 {
+        descriptor["digest"] = json!({ "sha256": sha256 });
+    }
+    descriptor
 }
 
 fn place(place: &Place) -> Value {

@@ -7,7 +7,10 @@ mod macho;
 mod manifest;
 mod pe;
 mod platforms;
+pub mod provenance;
+pub mod sbom;
 mod table;
+mod time;
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -16,7 +19,8 @@ use alloc::vec::Vec;
 pub use difference::differences;
 pub use macho::slices;
 pub use manifest::{
-    BuiltIn, Glibc, Manifest, Outcome, Place, Record, SCHEMA, SmokeRow, finding, tried,
+    BuiltIn, File, Glibc, Manifest, Material, Origin, Outcome, Place, Prebuilt, Record, SCHEMA,
+    SmokeRow, finding, tried,
 };
 pub use platforms::platforms;
 pub use table::Table;

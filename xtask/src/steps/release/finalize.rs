@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use serde_json::Value;
 use xtask_core::audit::Severity;
 use xtask_core::plan::{self, AssetKind, Package, Target};
 use xtask_core::release::{Manifest, Stage, agree};
 use xtask_core::report::{self, checksums};
 
 use super::gather::{Gathered, gather};
-use super::{On, Release};
+use super::{On, Release, contents};
 use crate::exit::{Exit, refused};
 use crate::ops::archive;
 use crate::ops::files::{self, TempFolder};
@@ -74,6 +73,7 @@ fn judge(
         problems.extend(found);
     }
     let merged = agree::merge(&release.plan, &source, &gathered.manifests);
+    let own = gathered.own;
     let mut files = gathered.assets;
     let mut hashes = Manifest::new();
     for (name, path) in &files {
@@ -87,7 +87,7 @@ fn judge(
         problems.extend(audit(release, name, path, &files, work)?);
     }
     if let (true, Ok(manifest)) = (problems.is_empty(), merged) {
-        of_release(release, &manifest, &mut files, work)?;
+        contents::add(release, manifest, &mut files, &own, work)?;
         return Ok(files);
     }
     let count = problems.len();
@@ -202,27 +202,6 @@ fn pins(
         }
     }
     Ok(problems)
-}
-
-/// The release's own files: the manifest, then, over everything else, the checksums.
-fn of_release(
-    release: &Release,
-    manifest: &Value,
-    files: &mut BTreeMap<String, PathBuf>,
-    work: &Path,
-) -> anyhow::Result<()> {
-    let settings = &release.plan.config.release;
-    let path = work.join("release").join(&settings.manifest);
-    files::replace(&path, format!("{manifest:#}\n").as_bytes())?;
-    files.insert(settings.manifest.clone(), path);
-    let mut text = String::new();
-    for (name, path) in &*files {
-        text.push_str(&checksums::line(&files::digest(path)?.sha256, name));
-    }
-    let path = work.join("release").join(&settings.checksums);
-    files::replace(&path, text.as_bytes())?;
-    files.insert(settings.checksums.clone(), path);
-    Ok(())
 }
 
 /// The version in `rust-toolchain.toml`; `None` when there is no such file.

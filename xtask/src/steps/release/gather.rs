@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use serde_json::Value;
+use xtask_core::plan::{AssetKind, traveller_name};
 use xtask_core::release as core;
 
 use super::Release;
@@ -21,6 +22,8 @@ const DEPTH: usize = 3;
 pub(super) struct Gathered {
     /// The targets' assets, by name.
     pub(super) assets: BTreeMap<String, PathBuf>,
+    /// Files named like those that finalize makes of the whole: they must equal what it makes.
+    pub(super) own: BTreeMap<String, PathBuf>,
     /// The targets' manifests.
     pub(super) manifests: Vec<Value>,
     /// Records of `smoke --record`.
@@ -56,6 +59,7 @@ fn look(
     paths.sort_unstable();
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let planned = release.plan.assets.iter().find(|asset| asset.name == name);
         if path.is_dir() {
             if depth > 0 {
                 look(release, &path, depth - 1, gathered)?;
@@ -66,6 +70,9 @@ fn look(
             || release.travellers().contains(&name)
         {
             gathered.manifests.push(read(&path)?);
+        } else if planned.is_some_and(|a| matches!(a.kind, AssetKind::Sbom | AssetKind::Provenance))
+        {
+            gathered.own.insert(name, path);
         } else if name.starts_with("smoke") && name.ends_with(".json") {
             gathered.smoke.push(read(&path)?);
         }
@@ -115,7 +122,7 @@ fn fetch(release: &Release, work: &Path, gathered: &mut Gathered) -> anyhow::Res
             asset.is_some_and(|asset| asset.digest.is_some())
         };
         absent.iter().all(|name| has(name))
-            && (has(own) || undescribed.iter().all(|platform| has(&super::traveller(platform))))
+            && (has(own) || undescribed.iter().all(|platform| has(&traveller_name(platform))))
     };
     let state = release.forge.settled(&release.plan.tag, release.release_id, whole)?;
     let Some(held) = chosen(&state) else { return Ok(()) };
@@ -131,7 +138,7 @@ fn fetch(release: &Release, work: &Path, gathered: &mut Gathered) -> anyhow::Res
     }
     let mut still = Vec::new();
     for platform in undescribed {
-        match held.asset(&super::traveller(&platform)) {
+        match held.asset(&traveller_name(&platform)) {
             Some(asset) => gathered.manifests.push(read(&fetch(asset)?)?),
             None => still.push(platform),
         }

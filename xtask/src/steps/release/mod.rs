@@ -1,6 +1,7 @@
 //! Draft → upload → finalize → verify: what the forge holds is compared with the plan, and only an
 //! equal release is published.
 
+mod contents;
 pub(crate) mod draft;
 pub(crate) mod finalize;
 mod gather;
@@ -136,7 +137,7 @@ impl Release {
 
     /// Names of the per-target manifests, which travel in the draft and are no part of the release.
     pub(crate) fn travellers(&self) -> BTreeSet<String> {
-        self.platforms().into_iter().map(traveller).collect()
+        self.plan.transient.iter().map(|asset| asset.name.clone()).collect()
     }
 
     /// What a run wants, its files hashed.
@@ -225,11 +226,6 @@ impl Release {
         }
         Ok(Exit::Done)
     }
-}
-
-/// Name of the manifest of one platform while it travels.
-pub(crate) fn traveller(platform: &str) -> String {
-    format!("manifest-{platform}.json")
 }
 
 /// Hands a value on to later jobs, where GitHub Actions runs us.

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use serde_json::Value;
+use xtask_core::plan::traveller_name;
 use xtask_core::release::{Stage, names};
 
-use super::{On, Release, traveller};
+use super::{On, Release};
 use crate::exit::{Exit, usage};
 use crate::ops::files::{self, TempFolder};
 
@@ -88,7 +89,7 @@ pub(super) fn from_folder(
     let path = folder.join(&release.plan.config.release.manifest);
     if path.is_file() {
         for (platform, part) in parts(&path)? {
-            let name = traveller(&platform);
+            let name = traveller_name(&platform);
             if release.travellers().contains(&name) {
                 let to = split.join(&name);
                 files::replace(&to, format!("{part:#}\n").as_bytes())?;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
-use xtask_core::plan::{AssetKind, Invocation};
+use xtask_core::plan::{AssetKind, Invocation, Package, Target};
 use xtask_core::release::{Manifest, agree};
-use xtask_core::report::{Outcome, checksums};
+use xtask_core::report::{Outcome, checksums, provenance};
 
 use super::finalize::{audit, made_for, program};
 use super::{On, Release};
@@ -57,6 +57,7 @@ pub(crate) fn run(root: Option<&Path>, mut args: VerifyArgs) -> anyhow::Result<E
     list.check("every asset of the plan is there", absent);
     list.check("the checksum file lists all others, and they match", sums(&release, &files)?);
     list.check("the manifest describes the programs", described(&release, &files)?);
+    list.check("the provenance is of these programs", proven(&release, &files)?);
     let mut found = Vec::new();
     for (name, path) in &files {
         if release.of_targets().any(|asset| asset.name == *name) {
@@ -168,6 +169,21 @@ fn described(release: &Release, files: &Files) -> anyhow::Result<Vec<String>> {
     Ok(problems)
 }
 
+/// Whether the provenance statement is about the programs of the manifest.
+fn proven(release: &Release, files: &Files) -> anyhow::Result<Vec<String>> {
+    let release = &release.plan.config.release;
+    let (Some(own), Some(manifest)) =
+        (files.get(&release.provenance), files.get(&release.manifest))
+    else {
+        return Ok(vec![format!("{} or {}: missing", release.provenance, release.manifest)]);
+    };
+    let read = |path: &Path| -> anyhow::Result<Value> {
+        Ok(serde_json::from_str(&files::read_text(path)?).unwrap_or_default())
+    };
+    let problems = provenance::check(&read(own)?, &read(manifest)?).err().unwrap_or_default();
+    Ok(problems.into_iter().map(|problem| format!("{}: {problem}", release.provenance)).collect())
+}
+
 /// Runs what this host can run.
 fn smoke(
     release: &Release,
@@ -183,7 +199,8 @@ fn smoke(
         let Some(file) = program(package, target, name, path, work)? else { continue };
         files::make_executable(&file)?;
         let version = &release.plan.version;
-        let subject = Subject { file: &file, package, target, version };
+        let beside = beside(release, package, target, &file, files)?;
+        let subject = Subject { file: &file, package, target, version, beside: &beside };
         for row in subject.smoke(&host, &place, &Containers::new(&args.containers))? {
             let what = format!("{name} {}", row.check);
             match row.outcome {
@@ -194,6 +211,27 @@ fn smoke(
         }
     }
     Ok(())
+}
+
+/// The programs that a program pins, put beside it under the names that users have them by.
+fn beside(
+    release: &Release,
+    package: &Package,
+    target: &Target,
+    program: &Path,
+    files: &Files,
+) -> anyhow::Result<Vec<PathBuf>> {
+    let mut beside = Vec::new();
+    for name in release.plan.pinned(package, target) {
+        let to = program.with_file_name(&name);
+        let Some(from) = files.get(&name) else { continue };
+        if *from != to {
+            files::copy(from, &to)?;
+        }
+        files::make_executable(&to)?;
+        beside.push(to);
+    }
+    Ok(beside)
 }
 
 /// What was looked at, and what came of it.

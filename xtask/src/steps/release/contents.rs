@@ -1,0 +1,170 @@
+//! What a release holds besides its targets' assets, each vouching for what was made before it: SBOMs,
+//! provenance, manifest, checksums. The same assets give the same bytes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde_json::Value;
+use xtask_core::formats::gobuild::GoBuild;
+use xtask_core::plan::{Asset, AssetKind, Kind, Package};
+use xtask_core::report::sbom::{self, About, Graph};
+use xtask_core::report::{File, checksums, provenance};
+
+use super::Release;
+use super::finalize::{made_for, program};
+use crate::exit::{refused, usage};
+use crate::ops::{cargo, files, git};
+
+/// The files of a release by name.
+type Files = BTreeMap<String, PathBuf>;
+
+/// Adds the release's own files to those of its targets. `found` are files of such names that lay among
+/// the targets' results: one that differs from what is made here was made for other programs.
+pub(super) fn add(
+    release: &Release,
+    mut manifest: Value,
+    files: &mut Files,
+    found: &Files,
+    work: &Path,
+) -> anyhow::Result<()> {
+    let maker = Maker { release, folder: work.join("release"), work };
+    for package in &release.plan.config.packages {
+        let name = package.sbom_name();
+        let bom = maker.sbom(package, files)?;
+        maker.write(&name, &format!("{bom:#}\n"), files)?;
+    }
+    let settings = &release.plan.config.release;
+    let statement = maker.provenance(&manifest)?;
+    maker.write(&settings.provenance, &format!("{statement:#}\n"), files)?;
+    manifest["files"] = maker.others(files)?;
+    maker.write(&settings.manifest, &format!("{manifest:#}\n"), files)?;
+    let mut sums = String::new();
+    for (name, path) in &*files {
+        sums.push_str(&checksums::line(&files::digest(path)?.sha256, name));
+    }
+    maker.write(&settings.checksums, &sums, files)?;
+    disagree(files, found)
+}
+
+/// Refuses files that were made for other programs.
+fn disagree(files: &Files, found: &Files) -> anyhow::Result<()> {
+    let mut problems = Vec::new();
+    for (name, path) in found {
+        let made = files.get(name).map(|made| files::digest(made)).transpose()?;
+        if made.as_ref() != Some(&files::digest(path)?) {
+            problems.push(format!(
+                "`{}` is not the {name} of these programs and this commit: remove it, finalize makes it",
+                path.display()
+            ));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(refused(problems.join("\n"))) }
+}
+
+struct Maker<'a> {
+    release: &'a Release,
+    /// Where the files go.
+    folder: PathBuf,
+    work: &'a Path,
+}
+
+impl Maker<'_> {
+    fn write(&self, name: &str, text: &str, files: &mut Files) -> anyhow::Result<()> {
+        let path = self.folder.join(name);
+        files::replace(&path, text.as_bytes())?;
+        files.insert(name.to_owned(), path);
+        Ok(())
+    }
+
+    fn programs(&self, package: &Package) -> impl Iterator<Item = &Asset> {
+        let of =
+            |asset: &&Asset| asset.is_program() && asset.package.as_ref() == Some(&package.name);
+        self.release.plan.assets.iter().filter(of)
+    }
+
+    fn sbom(&self, package: &Package, files: &Files) -> anyhow::Result<Value> {
+        let plan = &self.release.plan;
+        let mut assets = Vec::new();
+        for asset in self.programs(package) {
+            let path = files.get(&asset.name).with_context(|| format!("no {}", asset.name))?;
+            assets.push((asset.name.clone(), files::digest(path)?.sha256));
+        }
+        let graph = match package.kind {
+            Kind::Rust => self.crates(package)?,
+            // Of what another tool built, too: where it says nothing, the document says so.
+            Kind::Go | Kind::Prebuilt => self.modules(package, files)?,
+        };
+        let about = About {
+            package: &package.name,
+            version: &plan.version,
+            repository: &plan.config.release.repository,
+            tag: &plan.tag,
+            commit: &self.release.head.commit,
+            seconds: self.release.head.time,
+            assets: &assets,
+        };
+        Ok(sbom::cyclonedx(&about, &graph))
+    }
+
+    fn crates(&self, package: &Package) -> anyhow::Result<Graph> {
+        let workspace = &self.release.workspace;
+        let krate = workspace.krate(package)?;
+        let lock = files::read_text(&krate.workspace_root.join("Cargo.lock"))
+            .context("an SBOM is made from it: commit it")?;
+        let mut trees = Vec::new();
+        for platform in &package.targets {
+            let target = workspace.config.target(platform).context("a target of no plan")?;
+            let tree = cargo::tree(&workspace.folder(package), &package.name, target.triple.name)?;
+            trees.push((platform.clone(), tree));
+        }
+        sbom::from_cargo(&trees, &lock).map_err(|problem| {
+            usage(format!(
+                "no SBOM of `{}` in `{}`: {problem}",
+                package.name,
+                krate.workspace_root.display()
+            ))
+        })
+    }
+
+    fn modules(&self, package: &Package, files: &Files) -> anyhow::Result<Graph> {
+        let mut programs = Vec::new();
+        for asset in self.programs(package) {
+            let (Some(path), Some((_, target))) =
+                (files.get(&asset.name), made_for(self.release, &asset.name))
+            else {
+                continue;
+            };
+            let file = program(package, target, &asset.name, path, self.work)?;
+            let file = file.with_context(|| format!("{} holds no program", asset.name))?;
+            let bytes = std::fs::read(&file)
+                .with_context(|| format!("cannot read `{}`", file.display()))?;
+            programs.push((target.platform.clone(), GoBuild::find(&bytes)));
+        }
+        Ok(sbom::from_go(&programs))
+    }
+
+    fn provenance(&self, manifest: &Value) -> anyhow::Result<Value> {
+        let root = &self.release.workspace.root;
+        let path = root.join("xtask.toml");
+        let sha256 = files::digest(&path)?.sha256;
+        let plan = git::prefix(root)? + "xtask.toml";
+        let source = provenance::Source { plan: &plan, plan_sha256: &sha256 };
+        Ok(provenance::statement(manifest, &source))
+    }
+
+    /// What the manifest lists besides the programs.
+    fn others(&self, files: &Files) -> anyhow::Result<Value> {
+        let mut others = Vec::new();
+        for asset in self.release.plan.assets.iter().filter(|asset| !asset.is_program()) {
+            // The manifest and the checksums come after it.
+            if matches!(asset.kind, AssetKind::Manifest | AssetKind::Checksums) {
+                continue;
+            }
+            let path = files.get(&asset.name).with_context(|| format!("no {}", asset.name))?;
+            let digest = files::digest(path)?;
+            others.push(File { asset, size: digest.size, sha256: digest.sha256 }.to_json());
+        }
+        Ok(Value::Array(others))
+    }
+}
