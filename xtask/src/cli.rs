@@ -42,6 +42,8 @@ pub(crate) enum Command {
     AuditGlibc(steps::audit::GlibcArgs),
     /// Check the workflow files against the plan
     Workflow(steps::workflow::WorkflowArgs),
+    /// Print what a package's programs are made of, as CycloneDX
+    Sbom(steps::release::contents::SbomArgs),
     /// Make the one draft of the release
     Draft(steps::release::draft::DraftArgs),
     /// Bring files into the draft
@@ -77,6 +79,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Audit(args) => steps::audit::run(&args),
         Command::AuditGlibc(args) => steps::audit::glibc(&args),
         Command::Workflow(args) => steps::workflow::run(root, &args),
+        Command::Sbom(args) => steps::release::contents::run(root, &args),
         Command::Draft(args) => steps::release::draft::run(root, &args),
         Command::Upload(args) => steps::release::upload::run(root, &args),
         Command::Status(args) => steps::release::status::run(root, &args),

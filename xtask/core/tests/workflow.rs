@@ -13,8 +13,16 @@ fn read(name: &str) -> String {
 }
 
 fn plan() -> Plan {
-    Plan::new(Config::parse(&read("xtask.toml")).unwrap(), &Facts { version: "1.2.3".into() })
+    plan_of("")
 }
+
+/// The plan of a folder: empty, or with a slash at its end.
+fn plan_of(folder: &str) -> Plan {
+    let text = read(&format!("{folder}xtask.toml"));
+    Plan::new(Config::parse(&text).unwrap(), &Facts { version: "1.2.3".into() })
+}
+
+const EXAMPLE: &str = "examples/tsuku/";
 
 fn today() -> runners::Day {
     runners::days(2026, 11, 21)
@@ -22,10 +30,71 @@ fn today() -> runners::Day {
 
 #[test]
 fn our_own_workflows_pass() {
-    for name in ["ci.yml", "release.yml"] {
-        let problems =
-            workflow::check(&read(&format!(".github/workflows/{name}")), &plan(), today());
-        assert!(problems.is_empty(), "{}", workflow::render(name, &problems));
+    for (folder, name) in [
+        ("", "ci.yml"),
+        ("", "release.yml"),
+        ("", "build.yml"),
+        (EXAMPLE, "ci.yml"),
+        (EXAMPLE, "release.yml"),
+    ] {
+        let text = read(&format!("{folder}.github/workflows/{name}"));
+        let problems = workflow::check(&text, &plan_of(folder), today());
+        assert!(problems.is_empty(), "{folder}{}", workflow::render(name, &problems));
+    }
+}
+
+/// release.yml with `build` and `attest` replaced by one call, as SECURITY.md shows it.
+fn calling(call: &str) -> String {
+    let text = read(".github/workflows/release.yml");
+    let cut = |text: &str, from: &str, to: &str| {
+        let (before, rest) = text.split_once(from).unwrap();
+        let (_, after) = rest.split_once(to).unwrap();
+        format!("{before}{call}{to}{after}", call = if from.contains("build") { call } else { "" })
+    };
+    let text = cut(
+        &text,
+        "  # Reads only: no dependency's build",
+        "  # On a machine that did not build it",
+    );
+    let text = cut(&text, "  # Signed statements", "  finalize:");
+    text.replace("needs: [draft, integration, attest]", "needs: [draft, integration]")
+}
+
+const CALL: &str = "  build:\n    needs: plan\n    uses: ./.github/workflows/build.yml\n    with:\n      ref: ${{ inputs.tag || github.ref }}\n    permissions:\n      contents: read\n      id-token: write\n      attestations: write\n\n";
+
+#[test]
+fn a_called_build_is_understood() {
+    let foreign = CALL.replace(
+        "./.github/workflows/build.yml",
+        "owner/builder/.github/workflows/build.yml@3d3c42e5aac5ba805825da76410c181273ba90b1 # v1.0.0",
+    );
+    let unpinned =
+        CALL.replace("./.github", "owner/builder/.github").replace("build.yml", "build.yml@v1");
+    for (call, problem) in [
+        (CALL, None),
+        (&foreign, None),
+        (
+            &unpinned,
+            Some("the workflow `owner/builder/.github/workflows/build.yml@v1` is not pinned"),
+        ),
+        (
+            &CALL.replace("build.yml", "other.yml"),
+            Some("`./.github/workflows/other.yml` is not understood"),
+        ),
+        (&CALL.replace("contents: read", "contents: write"), Some("does not need it")),
+        (&CALL.replace("      id-token: write\n", ""), Some("may not `id-token: write`")),
+        (
+            &CALL.replace("    with:", "    secrets: inherit\n    with:"),
+            Some("`secrets` in job `build`"),
+        ),
+        (&CALL.replace("      ref:", "      version:"), Some("`version` in `with` of build.yml")),
+    ] {
+        let problems = workflow::check(&calling(call), &plan(), today());
+        let text = workflow::render("release.yml", &problems);
+        match problem {
+            None => assert!(problems.is_empty(), "{text}"),
+            Some(part) => assert!(text.contains(part), "{part}: {text}"),
+        }
     }
 }
 
@@ -152,19 +221,103 @@ const ALTERED: &[(&str, &str, &str)] = &[
         "inputs.version || github.ref_name",
         "no input has that name",
     ),
+    ("runs-on: ${{ matrix.runner }}", "runs-on: ubuntu-24.04", "runs every target of its matrix"),
+    ("runs-on: ${{ matrix.runner }}", "runs-on: ${{ matrix.triple }}", "`runs-on` of job `build`"),
+    (
+        "PLATFORM: ${{ matrix.platform }}",
+        "PLATFROM: ${{ matrix.platform }}",
+        "`$PLATFORM` in `run` is set nowhere",
+    ),
+    (
+        "PLATFORM: ${{ matrix.platform }}",
+        "PLATFORM: ${{ matrix.triple }}",
+        "not for the target of the matrix",
+    ),
+    (" --target \"$PLATFORM\"", "", "not for the target of the matrix"),
+    (
+        "steps.draft.outputs.release_id",
+        "steps.draft.outputs.release-id",
+        "writes no output `release-id`",
+    ),
+    (
+        "needs: [draft, integration, attest]",
+        "needs: [draft, integration]",
+        "does not wait for `attest`",
+    ),
+    (
+        "needs: [draft, integration, attest]",
+        "needs: [draft, attest]\n    if: always()",
+        "even after a failure",
+    ),
+    ("cargo xtask smoke --strict", "cargo xtask audit", "no job runs the smoke test"),
+    ("tags: [\"v*\"]", "tags: [\"*\"]", "are not those of the plan, `v*`"),
+    ("tags: [\"v*\"]", "branches: [main]", "are not those of the plan, `v*`"),
+    ("release-${{ inputs.tag || github.ref_name }}", "release", "the same for every tag"),
+    (
+        "name: dist-${{ matrix.platform }}\n          path: dist\n          if-no",
+        "name: dist\n          path: dist\n          if-no",
+        "every target of the matrix uploads",
+    ),
+    ("pattern: dist-*", "pattern: built-*", "leaves an artifact `built-*`"),
+    ("needs: [plan, build]", "needs: plan", "no job before `integration` leaves"),
+    ("          subject-path: dist/*/", "          subject-path: dist/*/no-", "is not attested"),
+    (
+        "subject-path: dist/*/",
+        "subject-checksums: dist/sums-",
+        "is not the checksum file of the plan",
+    ),
     ("name: release", "name: &a release", "anchors"),
     ("name: release", "name: release\nname: other", "comes twice"),
 ];
 
+/// Each is made to the workflow of this repository and to the example's.
 #[test]
 fn every_alteration_is_caught() {
-    let good = read(".github/workflows/release.yml");
-    for (old, new, message) in ALTERED {
-        assert!(good.contains(old), "{old}");
-        let problems = workflow::check(&good.replacen(old, new, 1), &plan(), today());
-        let found = problems.iter().any(|problem| problem.message.contains(message));
-        assert!(found, "{new:?}: {}", workflow::render("release.yml", &problems));
+    for folder in ["", EXAMPLE] {
+        let plan = plan_of(folder);
+        let good = read(&format!("{folder}.github/workflows/release.yml"));
+        for (old, new, message) in ALTERED {
+            assert!(good.contains(old), "{folder}{old}");
+            let problems = workflow::check(&good.replacen(old, new, 1), &plan, today());
+            let found = problems.iter().any(|problem| problem.message.contains(message));
+            assert!(found, "{folder} {new:?}: {}", workflow::render("release.yml", &problems));
+        }
     }
+}
+
+/// As docs/moving-in.md has it: goreleaser builds in a job of its own.
+#[test]
+fn goreleaser_may_build_and_not_release() {
+    let good = read(".github/workflows/release.yml");
+    let page = read("docs/moving-in.md");
+    let (_, rest) = page.split_once("   prebuild:\n").unwrap();
+    let (job, _) = rest.split_once("   ```").unwrap();
+    let job: String = format!("   prebuild:\n{job}")
+        .lines()
+        .map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line)))
+        .collect();
+    let job = job.replace("<commit>", "3d3c42e5aac5ba805825da76410c181273ba90b1");
+    let take = "      - uses: actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c # v8.0.1\n        with:\n          name: prebuilt\n          path: prebuilt\n      - run: cargo xtask dist";
+    let text = good
+        .replacen("  # Reads only", &format!("{job}  # Reads only"), 1)
+        .replacen("  build:\n    needs: plan\n", "  build:\n    needs: [plan, prebuild]\n", 1)
+        .replacen("      - run: cargo xtask dist", take, 1);
+    let problems = workflow::check(&text, &plan(), today());
+    assert!(problems.is_empty(), "{}\n{text}", workflow::render("release.yml", &problems));
+    let text = text.replace("args: build --clean", "args: release --clean");
+    let problems = workflow::render("release.yml", &workflow::check(&text, &plan(), today()));
+    assert!(problems.contains("goreleaser-action without `args: build --clean`"), "{problems}");
+}
+
+#[test]
+fn a_release_by_tags_alone_is_refused() {
+    let good = read(".github/workflows/release.yml");
+    let (before, rest) = good.split_once("  workflow_dispatch:").unwrap();
+    let (_, after) = rest.split_once("\n\npermissions").unwrap();
+    let text = format!("{before}\n\npermissions{after}").replace("inputs.tag || ", "");
+    let problems = workflow::check(&text, &plan(), today());
+    let text = workflow::render("release.yml", &problems);
+    assert!(text.contains("taken up again by hand"), "{text}");
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub(crate) fn run(root: Option<&Path>, args: &DocsArgs) -> anyhow::Result<Exit> 
     if root.join("xtask").join("core").is_dir() {
         pages = xtask_core::audit::docs::pages();
         pages.push(("xtask-toml.md".into(), xtask_core::plan::reference()));
+        pages.push(("workflows.md".into(), xtask_core::workflow::reference()));
     }
     let workspace = Workspace::open(Some(root))?;
     pages.push(("platforms.md".into(), xtask_core::report::platforms(&workspace.config)));

@@ -12,20 +12,22 @@ pub(super) struct Subcommand {
     pub(super) strict: bool,
     /// Whether it talks to the forge and so needs a token.
     pub(super) token: bool,
+    /// What it writes to `$GITHUB_OUTPUT`.
+    pub(super) outputs: &'static [&'static str],
 }
 
 const fn subcommand(name: &'static str, strict: bool) -> Subcommand {
-    Subcommand { name, needs: &[], strict, token: false }
+    Subcommand { name, needs: &[], strict, token: false, outputs: &[] }
 }
 
-const fn forge(name: &'static str, needs: &'static [Permission]) -> Subcommand {
-    Subcommand { name, needs, strict: false, token: true }
+const fn forge(name: &'static str, needs: &'static [Permission], strict: bool) -> Subcommand {
+    Subcommand { name, needs, strict, token: true, outputs: &["release_id"] }
 }
 
 const WRITE: &[Permission] = &[("contents", "write")];
 
 pub(super) const SUBCOMMANDS: &[Subcommand] = &[
-    subcommand("plan", false),
+    Subcommand { outputs: &["matrix"], ..subcommand("plan", false) },
     subcommand("ci", false),
     subcommand("dist", true),
     subcommand("build", true),
@@ -33,14 +35,19 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = &[
     subcommand("audit", false),
     subcommand("audit-glibc", false),
     subcommand("checksum", false),
+    subcommand("codesign", false),
+    subcommand("docs", false),
+    subcommand("doctor", false),
     subcommand("reproduce", false),
     subcommand("rehearse", false),
-    forge("draft", WRITE),
-    forge("upload", WRITE),
+    subcommand("sbom", false),
+    subcommand("workflow", false),
+    forge("draft", WRITE, false),
+    forge("upload", WRITE, false),
     // A draft is visible only to a token that may write.
-    forge("status", WRITE),
-    Subcommand { name: "finalize", needs: WRITE, strict: true, token: true },
-    forge("verify", &[]),
+    Subcommand { outputs: &[], ..forge("status", WRITE, false) },
+    forge("finalize", WRITE, true),
+    Subcommand { outputs: &[], ..forge("verify", &[], true) },
 ];
 
 /// An action that a job may use.
@@ -85,6 +92,13 @@ pub(super) const ACTIONS: &[Action] = &[
         demands: &[],
     },
     Action {
+        // For packages of kind `prebuilt`. It builds; releasing is for `finalize`.
+        name: "goreleaser/goreleaser-action",
+        needs: &[],
+        inputs: &["args", "distribution", "version", "workdir"],
+        demands: &[("args", "build --clean")],
+    },
+    Action {
         name: "actions/setup-go",
         needs: &[],
         inputs: &["go-version", "go-version-file", "cache"],
@@ -92,6 +106,14 @@ pub(super) const ACTIONS: &[Action] = &[
         demands: &[("cache", "false")],
     },
 ];
+
+/// Workflows of ours that a job may be, by file name: `build.yml` builds and attests.
+pub(super) const CALLED: &[Action] = &[Action {
+    name: "build.yml",
+    needs: &[("id-token", "write"), ("attestations", "write")],
+    inputs: &["ref"],
+    demands: &[],
+}];
 
 /// Properties of the `github` context that expressions may read. Not `event`, `head_ref` and the
 /// like: whoever opens a pull request chooses those.

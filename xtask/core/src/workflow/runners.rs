@@ -1,8 +1,6 @@
 //! Labels of GitHub's hosted runners, and when each ends.
 //!
-//! Sources: `actions/runner-images`, README and its announcements #13046 (macos-13), #13518
-//! (macos-14), #14254 (ubuntu-22.04); GitHub Docs, "GitHub-hosted runners reference". As of
-//! November 2026; a label that is not here is an error, so that the table is kept.
+//! As of November 2026; a label that is not here is an error, so that the table is kept.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -15,28 +13,35 @@ struct Label {
     name: &'static str,
     /// When jobs on it begin to fail: the first announced brownout, else the end.
     ends: Option<(i64, i64, i64)>,
+    /// Where that is written.
+    source: &'static str,
 }
+
+const README: &str = "actions/runner-images, README";
 
 const fn label(name: &'static str) -> Label {
-    Label { name, ends: None }
+    Label { name, ends: None, source: README }
 }
 
-const fn ends(name: &'static str, year: i64, month: i64, day: i64) -> Label {
-    Label { name, ends: Some((year, month, day)) }
+const fn ends(name: &'static str, date: (i64, i64, i64), source: &'static str) -> Label {
+    Label { name, ends: Some(date), source }
 }
+
+/// Brownouts from this day; gone on 2027-04-17.
+const JAMMY: (i64, i64, i64) = (2027, 3, 23);
 
 const LABELS: &[Label] = &[
-    ends("ubuntu-22.04", 2027, 3, 23),
-    ends("ubuntu-22.04-arm", 2027, 3, 23),
+    ends("ubuntu-22.04", JAMMY, "actions/runner-images#14254"),
+    ends("ubuntu-22.04-arm", JAMMY, "actions/runner-images#14254"),
     label("ubuntu-24.04"),
     label("ubuntu-24.04-arm"),
     label("ubuntu-26.04"),
     label("ubuntu-26.04-arm"),
     label("ubuntu-latest"),
-    ends("macos-13", 2025, 12, 4),
-    ends("macos-14", 2026, 11, 2),
+    ends("macos-13", (2025, 12, 4), "actions/runner-images#13046"),
+    ends("macos-14", (2026, 11, 2), "actions/runner-images#13518"),
     label("macos-15"),
-    ends("macos-15-intel", 2027, 8, 1),
+    ends("macos-15-intel", (2027, 8, 1), "GitHub Docs, GitHub-hosted runners reference"),
     label("macos-26"),
     label("macos-26-intel"),
     label("windows-2025"),
@@ -80,6 +85,14 @@ fn refused(label: &Label, today: Day) -> Option<String> {
     .map(|why| why.to_owned())
 }
 
+/// Label, the day on which jobs begin to fail, and where that is written.
+pub(super) fn table() -> impl Iterator<Item = (&'static str, Option<String>, &'static str)> {
+    LABELS.iter().map(|label| {
+        let day = label.ends.map(|(year, month, day)| format!("{year}-{month:02}-{day:02}"));
+        (label.name, day, label.source)
+    })
+}
+
 /// Days from 1970-01-01 to a date of the Gregorian calendar.
 pub fn days(year: i64, month: i64, day: i64) -> Day {
     // Years begin in March, so that the leap day is a year's last.
@@ -120,7 +133,9 @@ mod tests {
         ] {
             assert!(check(bad, today).unwrap_err().0.contains(why), "{bad}");
         }
-        let close = check("ubuntu-22.04", days(2026, 12, 24)).unwrap_err();
-        assert!(close.0.contains("in 89 days"), "{}", close.0);
+        // The last day before the notice of 90 days for the brownouts, and the first of it.
+        assert_eq!(check("ubuntu-22.04", days(2026, 12, 22)), Ok(()));
+        let close = check("ubuntu-22.04", days(2026, 12, 23)).unwrap_err();
+        assert!(close.0.contains("in 90 days"), "{}", close.0);
     }
 }

@@ -5,19 +5,63 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use clap::Args;
 use serde_json::Value;
 use xtask_core::formats::gobuild::GoBuild;
-use xtask_core::plan::{Asset, AssetKind, Kind, Package};
+use xtask_core::plan::{Asset, AssetKind, Kind, Package, Plan};
 use xtask_core::report::sbom::{self, About, Graph};
 use xtask_core::report::{File, checksums, provenance};
 
 use super::Release;
-use super::finalize::{made_for, program};
-use crate::exit::{refused, usage};
+use super::finalize::program;
+use crate::exit::{Exit, refused, usage};
+use crate::ops::files::TempFolder;
+use crate::ops::git::Head;
 use crate::ops::{cargo, files, git};
+use crate::steps::workspace::Workspace;
 
 /// The files of a release by name.
 type Files = BTreeMap<String, PathBuf>;
+
+/// Arguments of `sbom`.
+#[derive(Debug, Args)]
+pub(crate) struct SbomArgs {
+    /// The package
+    #[arg(long, value_name = "NAME")]
+    package: String,
+    /// Folder with its programs: their digests go into the document, and Go programs say themselves
+    /// what they are made of [default: `dist` beside xtask.toml]
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// The release's version [default: the packages' own]
+    #[arg(long, value_name = "VERSION")]
+    version: Option<String>,
+}
+
+/// `cargo xtask sbom`: prints what a package's programs are made of; `finalize` makes the same.
+pub(crate) fn run(root: Option<&Path>, args: &SbomArgs) -> anyhow::Result<Exit> {
+    let workspace = Workspace::open(root)?;
+    let plan = workspace.plan(args.version.as_deref())?;
+    let head = git::head(&workspace.root)
+        .ok_or_else(|| usage(format!("`{}` has no commit", workspace.root.display())))?;
+    let work = TempFolder::new(&std::env::temp_dir())?;
+    let from = args.from.clone().unwrap_or_else(|| workspace.root.join("dist"));
+    let maker = Maker { workspace: &workspace, plan: &plan, head: &head, work: work.path() };
+    for package in workspace.packages(Some(&args.package))? {
+        let there =
+            maker.programs(package).map(|asset| (asset.name.clone(), from.join(&asset.name)));
+        let files: Files = there.filter(|(_, path)| path.is_file()).collect();
+        if files.is_empty() {
+            return Err(usage(format!(
+                "`{}` holds no program of `{}`: `cargo xtask dist` makes it",
+                from.display(),
+                package.name
+            )));
+        }
+        println!("{:#}", maker.sbom(package, &files)?);
+    }
+    Ok(Exit::Done)
+}
 
 /// Adds the release's own files to those of its targets. `found` are files of such names that lay among
 /// the targets' results: one that differs from what is made here was made for other programs.
@@ -28,7 +72,8 @@ pub(super) fn add(
     found: &Files,
     work: &Path,
 ) -> anyhow::Result<()> {
-    let maker = Maker { release, folder: work.join("release"), work };
+    let Release { workspace, plan, head, .. } = release;
+    let maker = Maker { workspace, plan, head, work };
     for package in &release.plan.config.packages {
         let name = package.sbom_name();
         let bom = maker.sbom(package, files)?;
@@ -63,15 +108,16 @@ fn disagree(files: &Files, found: &Files) -> anyhow::Result<()> {
 }
 
 struct Maker<'a> {
-    release: &'a Release,
-    /// Where the files go.
-    folder: PathBuf,
+    workspace: &'a Workspace,
+    plan: &'a Plan,
+    head: &'a Head,
+    /// Where files go.
     work: &'a Path,
 }
 
 impl Maker<'_> {
     fn write(&self, name: &str, text: &str, files: &mut Files) -> anyhow::Result<()> {
-        let path = self.folder.join(name);
+        let path = self.work.join("release").join(name);
         files::replace(&path, text.as_bytes())?;
         files.insert(name.to_owned(), path);
         Ok(())
@@ -80,15 +126,16 @@ impl Maker<'_> {
     fn programs(&self, package: &Package) -> impl Iterator<Item = &Asset> {
         let of =
             |asset: &&Asset| asset.is_program() && asset.package.as_ref() == Some(&package.name);
-        self.release.plan.assets.iter().filter(of)
+        self.plan.assets.iter().filter(of)
     }
 
     fn sbom(&self, package: &Package, files: &Files) -> anyhow::Result<Value> {
-        let plan = &self.release.plan;
+        let plan = self.plan;
         let mut assets = Vec::new();
         for asset in self.programs(package) {
-            let path = files.get(&asset.name).with_context(|| format!("no {}", asset.name))?;
-            assets.push((asset.name.clone(), files::digest(path)?.sha256));
+            if let Some(path) = files.get(&asset.name) {
+                assets.push((asset.name.clone(), files::digest(path)?.sha256));
+            }
         }
         let graph = match package.kind {
             Kind::Rust => self.crates(package)?,
@@ -100,15 +147,15 @@ impl Maker<'_> {
             version: &plan.version,
             repository: &plan.config.release.repository,
             tag: &plan.tag,
-            commit: &self.release.head.commit,
-            seconds: self.release.head.time,
+            commit: &self.head.commit,
+            seconds: self.head.time,
             assets: &assets,
         };
         Ok(sbom::cyclonedx(&about, &graph))
     }
 
     fn crates(&self, package: &Package) -> anyhow::Result<Graph> {
-        let workspace = &self.release.workspace;
+        let workspace = self.workspace;
         let krate = workspace.krate(package)?;
         let lock = files::read_text(&krate.workspace_root.join("Cargo.lock"))
             .context("an SBOM is made from it: commit it")?;
@@ -130,11 +177,8 @@ impl Maker<'_> {
     fn modules(&self, package: &Package, files: &Files) -> anyhow::Result<Graph> {
         let mut programs = Vec::new();
         for asset in self.programs(package) {
-            let (Some(path), Some((_, target))) =
-                (files.get(&asset.name), made_for(self.release, &asset.name))
-            else {
-                continue;
-            };
+            let target = asset.platform.as_deref().and_then(|name| self.plan.config.target(name));
+            let Some((path, target)) = files.get(&asset.name).zip(target) else { continue };
             let file = program(package, target, &asset.name, path, self.work)?;
             let file = file.with_context(|| format!("{} holds no program", asset.name))?;
             let bytes = std::fs::read(&file)
@@ -145,7 +189,7 @@ impl Maker<'_> {
     }
 
     fn provenance(&self, manifest: &Value) -> anyhow::Result<Value> {
-        let root = &self.release.workspace.root;
+        let root = &self.workspace.root;
         let path = root.join("xtask.toml");
         let sha256 = files::digest(&path)?.sha256;
         let plan = git::prefix(root)? + "xtask.toml";
@@ -156,7 +200,7 @@ impl Maker<'_> {
     /// What the manifest lists besides the programs.
     fn others(&self, files: &Files) -> anyhow::Result<Value> {
         let mut others = Vec::new();
-        for asset in self.release.plan.assets.iter().filter(|asset| !asset.is_program()) {
+        for asset in self.plan.assets.iter().filter(|asset| !asset.is_program()) {
             // The manifest and the checksums come after it.
             if matches!(asset.kind, AssetKind::Manifest | AssetKind::Checksums) {
                 continue;

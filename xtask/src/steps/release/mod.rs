@@ -1,7 +1,7 @@
 //! Draft → upload → finalize → verify: what the forge holds is compared with the plan, and only an
 //! equal release is published.
 
-mod contents;
+pub(crate) mod contents;
 pub(crate) mod draft;
 pub(crate) mod finalize;
 mod gather;
