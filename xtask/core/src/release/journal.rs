@@ -136,6 +136,8 @@ pub struct Journal {
     pub(super) publishes: u32,
     /// Uploads by name: how often, and what came of the last.
     pub(super) sent: BTreeMap<String, (u32, String)>,
+    /// Names that the forge says it has, and no read has shown yet: lists lag.
+    pub(super) unseen: BTreeSet<String>,
     /// Names that the forge says are taken, and how often it said so while no read showed them.
     pub(super) blocked: BTreeMap<String, u32>,
     /// Settled reads that showed something which time may mend.

@@ -163,6 +163,7 @@ fn saw(goal: &Goal, journal: &mut Journal, state: ReleaseState) -> Next {
     journal.known.extend(state.releases.iter().map(|release| release.id));
     for asset in state.releases.iter().flat_map(|release| &release.assets) {
         journal.blocked.remove(&asset.name);
+        journal.unseen.remove(&asset.name);
     }
     match &journal.last {
         Some(last) if view(goal, last) == view(goal, &state) => journal.agreeing += 1,
@@ -326,6 +327,7 @@ fn fill(goal: &Goal, journal: &mut Journal, state: &ReleaseState, draft: &Releas
     }
     if journal.filling.replace(draft.id) != Some(draft.id) {
         journal.sent.clear();
+        journal.unseen.clear();
         journal.blocked.clear();
     }
     let mut work = Vec::new();
@@ -360,8 +362,7 @@ fn fill(goal: &Goal, journal: &mut Journal, state: &ReleaseState, draft: &Releas
             None if bug!(goal, TrustAnswers) && journal.sent.contains_key(name) => continue,
             None => Action::Upload { release: draft.id, name: name.clone() },
         };
-        // The forge said that it has it: the list lags.
-        if found.is_none() && journal.sent.get(name).is_some_and(|(_, why)| why.is_empty()) {
+        if found.is_none() && journal.unseen.contains(name) {
             reads = CERTAIN;
         }
         match journal.sent.get(name) {
@@ -632,6 +633,9 @@ fn count(goal: &Goal, journal: &mut Journal, action: &Action, outcome: &Outcome)
         Action::Upload { name, .. } => {
             if *outcome == Outcome::Taken {
                 *journal.blocked.entry(name.clone()).or_default() += 1;
+            }
+            if matches!(outcome, Outcome::Done(_)) {
+                journal.unseen.insert(name.clone());
             }
             let entry = journal.sent.entry(name.clone()).or_default();
             entry.0 += u32::from(!bug!(goal, ForgetAttempts));

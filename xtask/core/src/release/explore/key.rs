@@ -55,13 +55,7 @@ pub(super) fn forge(forge: &Forge, rank: &BTreeMap<u64, u64>) -> Forge {
 }
 
 /// `spent`: no fault is left to come; `lasting`: one has come to stay.
-pub(super) fn actor(
-    actor: &Actor,
-    forge: &Forge,
-    rank: &BTreeMap<u64, u64>,
-    spent: bool,
-    lasting: bool,
-) -> Actor {
+pub(super) fn actor(actor: &Actor, forge: &Forge, rank: &BTreeMap<u64, u64>, spent: bool) -> Actor {
     let mut key = actor.clone();
     // A list that lags shows all that it showed before the last write.
     key.journal.known.retain(|id| {
@@ -73,17 +67,13 @@ pub(super) fn actor(
         // Lists show every id by themselves.
         key.journal.known.clear();
     }
-    if !lasting {
-        // Tries run out only under a fault that stays; what else is met is far from the bounds. What
-        // counts is whether the forge said that it has a file.
-        key.journal.sent.retain(|_, (_, why)| why.is_empty());
-        key.journal.sent.values_mut().for_each(|(count, _)| *count = 1);
-        key.journal.creates = key.journal.creates.min(1);
-        key.journal.publishes = key.journal.publishes.min(1);
-        key.journal.read_failures = 0;
-        key.journal.throttled = 0;
-        key.journal.throttled_reads = 0;
-    }
+    // Tries run out only of a file that meets a fault which stays; what else is met is far from the bounds.
+    key.journal.sent.retain(|name, _| forge.lasting.iter().any(|(lasting, _)| lasting == name));
+    key.journal.creates = key.journal.creates.min(1);
+    key.journal.publishes = key.journal.publishes.min(1);
+    key.journal.read_failures = 0;
+    key.journal.throttled = 0;
+    key.journal.throttled_reads = 0;
     if matches!(key.next, Next::Do(_)) {
         // Forgotten when they are done.
         key.journal.last = None;

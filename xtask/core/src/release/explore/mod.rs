@@ -216,11 +216,13 @@ impl World {
             });
             actors.push((
                 class.unwrap_or(index),
-                hash(&key::actor(actor, &self.forge, &rank, spent, self.met.lasting)),
+                hash(&key::actor(actor, &self.forge, &rank, spent)),
             ));
         }
         actors.sort_unstable();
-        hash(&(forge, actors, self.met))
+        let parts = goals.iter().any(|goal| goal.stage == Stage::Upload);
+        let met = Met { blocks: self.met.blocks && parts, ..self.met };
+        hash(&(forge, actors, met))
     }
 }
 
