@@ -73,6 +73,28 @@ fn the_floor_decides_and_the_exit_code_says_so() {
     assert_eq!(run(&["audit", "--policy", "none-such", file]).status.code(), Some(2));
 }
 
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_opened_is_told_with_its_path() {
+    use std::os::unix::fs::symlink;
+    let folder = scratch("audit-unreadable");
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    symlink("nowhere", folder.join("broken")).unwrap();
+    let broken = run(&["audit", &path("broken")]);
+    assert_eq!(broken.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&broken.stderr).into_owned();
+    assert!(said.contains(&path("broken")) && said.contains("`nowhere`"), "{said}");
+    assert!(Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
+    // Never waited for, never read without end.
+    for name in [path("fifo").as_str(), "/dev/zero", "/dev/null"] {
+        let odd = run(&["audit", name]);
+        assert_eq!(odd.status.code(), Some(1), "{name}");
+        assert!(stdout(&odd).contains("not a regular file"), "{}", stdout(&odd));
+    }
+    let inside = run(&["audit", folder.to_str().unwrap()]);
+    assert_eq!(inside.status.code(), Some(0), "passed over in a folder");
+}
+
 #[test]
 fn what_is_no_binary_is_an_error_by_name_and_passed_over_in_a_folder() {
     let folder = scratch("audit-text");
@@ -123,6 +145,8 @@ fn members_of_archives_and_standard_input_are_judged() {
                   with zipfile.ZipFile('a.whl', 'w', zipfile.ZIP_DEFLATED) as z:\n\
                   \x20   [z.write(n) for n in names + ['a.tar.gz']]\n\
                   with zipfile.ZipFile('stored.zip', 'w') as z: z.write('prog', 'bin/prog')\n\
+                  for n in range(4):\n\
+                  \x20   with zipfile.ZipFile(f'deep{n}.zip', 'w') as z: z.write(f'deep{n - 1}.zip' if n else 'prog')\n\
                   open('broken.tar.gz', 'wb').write(open('a.tar.gz', 'rb').read()[:-200])\n";
     let made = Command::new("python3").args(["-c", script]).current_dir(&folder).status().unwrap();
     assert!(made.success());
@@ -140,6 +164,9 @@ fn members_of_archives_and_standard_input_are_judged() {
             ],
         ),
         ("stored.zip", vec![("stored.zip!bin/prog", "ok")]),
+        ("deep2.zip", vec![("deep2.zip!deep1.zip!deep0.zip!prog", "ok")]),
+        // What is not looked into has not passed.
+        ("deep3.zip", vec![("deep3.zip!deep2.zip!deep1.zip!deep0.zip", "not_auditable")]),
     ] {
         let output = xtask().args(["audit", "--json", archive]).current_dir(&folder).output();
         let answer: Value = serde_json::from_str(&stdout(&output.unwrap())).unwrap();

@@ -98,7 +98,7 @@ pub(crate) enum Spooled {
 /// Bytes of a stream kept in memory.
 const IN_MEMORY: u64 = 16 * 1024 * 1024;
 /// Bytes of a stream kept at all: a bomb ends here.
-const MAX_STREAM: u64 = 8 * 1024 * 1024 * 1024;
+const MAX_STREAM: u64 = 8 << 30;
 
 /// Takes a stream in.
 pub(crate) fn spool(mut stream: impl Read) -> io::Result<Spooled> {

@@ -141,13 +141,14 @@ pub(crate) struct Digest {
 }
 
 /// Read at once while hashing: larger is no faster, and page faults make mmap slower.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 64 * 1024;
 
 /// Hashes a file as a stream.
 pub(crate) fn digest(path: &Path) -> anyhow::Result<Digest> {
     let stream = || -> std::io::Result<Digest> {
         let mut file = File::open(path)?;
-        let mut buffer = vec![0; CHUNK];
+        // On the stack: of many small files, each would pay for pages of its own.
+        let mut buffer = [0; CHUNK];
         let mut hasher = Sha256::new();
         let mut size = 0;
         loop {

@@ -1,6 +1,7 @@
 //! Members of archives from anywhere, one at a time: tar, tar.gz, tar.xz, and zip with what is built
 //! on it (wheels). Told by content.
 
+use std::cell::Cell;
 use std::io::{self, Read};
 
 use flate2::read::{DeflateDecoder, MultiGzDecoder};
@@ -75,6 +76,30 @@ fn is_tar(head: &[u8; TAR_BLOCK]) -> bool {
     &head[USTAR] == b"ustar"
 }
 
+/// Bytes unpacked of one archive, all members together, and those that nobody looks at: a bomb ends
+/// here.
+const MAX_UNPACKED: u64 = 8 << 30;
+
+/// A stream that ends with an error when too much has come out of it and its like.
+struct Limited<'a, R> {
+    stream: R,
+    left: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Limited<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buf)?;
+        match self.left.get().checked_sub(count as u64) {
+            Some(left) => self.left.set(left),
+            None => {
+                let limit = MAX_UNPACKED >> 30;
+                return Err(io::Error::other(format!("it unpacks to more than {limit} GiB")));
+            }
+        }
+        Ok(count)
+    }
+}
+
 /// Calls `see` with the name and the bytes of every regular file in the archive.
 ///
 /// # Errors
@@ -96,7 +121,8 @@ fn tar_members(
     stream: impl Read,
     see: &mut impl FnMut(&str, &mut dyn Read) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut archive = tar::Archive::new(stream);
+    let left = Cell::new(MAX_UNPACKED);
+    let mut archive = tar::Archive::new(Limited { stream, left: &left });
     for entry in archive.entries()? {
         let mut entry = entry?;
         if entry.header().entry_type().is_file() {
@@ -115,6 +141,7 @@ fn zip_members(
     let archive = ZipLocator::new()
         .locate_in_reader(At(source), &mut buffer, source.len())
         .map_err(|(_, error)| io::Error::other(error))?;
+    let left = Cell::new(MAX_UNPACKED);
     let mut entries = archive.entries(&mut buffer);
     while let Some(entry) = entries.next_entry().map_err(io::Error::other)? {
         if entry.is_dir() {
@@ -124,10 +151,13 @@ fn zip_members(
         let method = entry.compression_method();
         let member = archive.get_entry(entry.wayfinder()).map_err(io::Error::other)?;
         match method {
-            CompressionMethod::STORE => see(&name, &mut member.verifying_reader(member.reader()))?,
+            CompressionMethod::STORE => {
+                let stream = member.verifying_reader(member.reader());
+                see(&name, &mut Limited { stream, left: &left })?;
+            }
             CompressionMethod::DEFLATE => {
-                let unpacked = DeflateDecoder::new(member.reader());
-                see(&name, &mut member.verifying_reader(unpacked))?;
+                let stream = member.verifying_reader(DeflateDecoder::new(member.reader()));
+                see(&name, &mut Limited { stream, left: &left })?;
             }
             other => see(&name, &mut Unsupported(format!("{other:?}")))?,
         }

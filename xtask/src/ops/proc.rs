@@ -265,6 +265,11 @@ fn explain(error: std::io::Error, invocation: &Invocation) -> anyhow::Error {
                 invocation.cwd
             )
         }
+        ErrorKind::NotFound if Path::new(&invocation.program).is_file() => anyhow!(
+            "`{}` is there, but the loader or interpreter that it names is not: `cargo xtask audit` \
+             says which one",
+            invocation.program
+        ),
         ErrorKind::NotFound => anyhow!(
             "`{}` is not on PATH; `cargo xtask doctor` says what needs it and how to get it",
             invocation.program

@@ -14,7 +14,7 @@ use crate::exit::{self, Exit};
 use crate::ops::bytes::{FileSource, spool};
 use crate::ops::files;
 use crate::ops::members::{self, Kind};
-use crate::ops::walk::{each_file, for_each};
+use crate::ops::walk::each_file;
 
 /// Arguments of `audit-glibc`.
 #[derive(Debug, Args)]
@@ -127,11 +127,11 @@ impl Auditor {
     /// Judges files by name, and what is found in folders and archives. What is of no interest is
     /// passed over there, and not auditable when given by name.
     fn paths(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<Judged>> {
-        let mut files = Vec::new();
-        for answer in for_each(paths, |path| self.path(path)) {
-            files.extend(answer?);
+        let mut judged = Vec::new();
+        for answer in files::parallel(paths, |path| self.path(path)) {
+            judged.extend(answer?);
         }
-        Ok(files)
+        Ok(judged)
     }
 
     fn path(&self, path: &Path) -> anyhow::Result<Vec<Judged>> {
@@ -141,8 +141,7 @@ impl Auditor {
             self.named("-", &bytes, &mut files);
             return Ok(files);
         }
-        let metadata = std::fs::metadata(path)
-            .map_err(|error| exit::usage(format!("{}: {error}", path.display())))?;
+        let metadata = std::fs::metadata(path).map_err(|error| missing(path, &error))?;
         if !metadata.is_dir() {
             let name = path.to_string_lossy();
             match FileSource::open(path) {
@@ -230,13 +229,22 @@ impl Auditor {
     ) -> io::Result<()> {
         let mut head = Vec::new();
         stream.take(members::SNIFFED as u64).read_to_end(&mut head)?;
-        let is_archive = nesting < MAX_NESTING && members::looks_like_one(&head);
+        let is_archive = members::looks_like_one(&head);
         if !is_archive && !matches!(formats::sniff(&head.as_slice()), Ok(Some(_))) {
             return Ok(());
         }
         let bytes = spool(head.as_slice().chain(stream))?;
         match members::sniff(&bytes).filter(|_| is_archive) {
-            Some(kind) => self.archive(name, kind, &bytes, nesting + 1, files),
+            Some(kind) if nesting < MAX_NESTING => {
+                self.archive(name, kind, &bytes, nesting + 1, files);
+            }
+            Some(_) => {
+                let reason = format!(
+                    "an archive in {MAX_NESTING} others, which is not opened: unpack it and audit \
+                     what is in it"
+                );
+                files.push(not_auditable(name, None, reason));
+            }
             None => files.extend(self.file(name, &bytes)),
         }
         Ok(())
@@ -284,6 +292,18 @@ impl Auditor {
         let findings = audit::audit(&binary, Some(bytes), &self.policy);
         Ok((binary, findings.map_err(|error| Unread::Io(error.to_string()))?))
     }
+}
+
+/// A path on the command line that leads nowhere.
+fn missing(path: &Path, error: &io::Error) -> anyhow::Error {
+    let path_shown = path.display();
+    exit::usage(match std::fs::read_link(path) {
+        Ok(target) => {
+            let target = target.display();
+            format!("`{path_shown}` is a link to `{target}`: {error}: name the file itself")
+        }
+        Err(_) => format!("cannot read `{path_shown}`: {error}: name a file, a folder or `-`"),
+    })
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Judged {

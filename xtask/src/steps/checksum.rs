@@ -1,6 +1,7 @@
 //! `checksum`: write and verify checksum files, in the format of `sha256sum`.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -41,9 +42,12 @@ pub(crate) fn run(args: &ChecksumArgs) -> anyhow::Result<Exit> {
             (false, false) => loose.push(path.clone()),
         }
     }
-    for (path, digest) in loose.iter().zip(files::parallel(&loose, |path| files::digest(path))) {
-        print!("{}", checksums::line(&digest?.sha256, &path.to_string_lossy()));
+    let digests = files::parallel(&loose, |path| files::digest(path));
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    for (path, digest) in loose.iter().zip(digests) {
+        write!(out, "{}", checksums::line(&digest?.sha256, &path.to_string_lossy()))?;
     }
+    out.flush()?;
     if problems.is_empty() {
         return Ok(Exit::Done);
     }

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use xtask_core::plan::{Package, Target};
 
 use super::artifact::Sealed;
-use crate::exit::usage;
+use crate::exit::{refused, usage};
 use crate::ops::archive::{self, Entry};
 use crate::ops::files;
 
@@ -89,7 +89,8 @@ impl<'a> Request<'a> {
         }
         let path = folder.join(self.program_path());
         if !path.is_file() {
-            bail!("`{}` holds no `{}`", asset.display(), self.program_path());
+            let wanted = self.program_path();
+            return Err(refused(format!("`{}` holds no `{wanted}`", asset.display())));
         }
         Ok(path)
     }

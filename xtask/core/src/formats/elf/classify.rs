@@ -145,3 +145,16 @@ fn is_glibc_loader(soname: &str) -> bool {
 fn is_musl_loader(elf: &Elf, soname: &str) -> bool {
     soname.starts_with("libc.musl-") || (soname == "libc.so" && elf.needed.is_empty())
 }
+
+/// What musl's loader looks up in itself while it starts (`ldso/dynlink.c`); nobody else has it.
+pub(super) const MUSL_STAGE: &str = "__dls3";
+
+/// Whether the file could be musl's libc, which Debian and a plain `make` build without a name: a
+/// library that needs nothing and can be started.
+pub(super) fn may_be_nameless_musl(elf: &Elf) -> bool {
+    elf.libc == Libc::None
+        && elf.linkage == Linkage::SharedObject
+        && elf.soname.is_none()
+        && elf.needed.is_empty()
+        && elf.starts
+}

@@ -240,8 +240,10 @@ fn read_image(image: &mut Image<'_>, depth: Depth) -> Outcome<Elf> {
     }
     let mut names = Names::default();
     let mut versions = Vec::new();
+    let mut tables = None;
     if let Some(dynamic) = &dynamic {
         let strings = dynamic.strings(image)?;
+        tables = Some(strings);
         names = dynamic.names(image, strings)?;
         versions = verneed::read(image, dynamic, strings)?;
         if depth == Depth::Symbols || versions.iter().any(|version| version.need.weak) {
@@ -284,6 +286,13 @@ fn read_image(image: &mut Image<'_>, depth: Depth) -> Outcome<Elf> {
     };
     elf.libc = classify::libc(&elf, image.header.e_ident[EI_OSABI] == ELFOSABI_FREEBSD);
     elf.loader = classify::is_loader(&elf);
+    if classify::may_be_nameless_musl(&elf)
+        && let Some(strings) = tables
+        && symbols::defines(image, &dynamic, strings, classify::MUSL_STAGE)?
+    {
+        elf.libc = Libc::Musl;
+        elf.loader = true;
+    }
     Ok(elf)
 }
 

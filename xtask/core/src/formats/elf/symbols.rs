@@ -5,6 +5,7 @@
 
 use alloc::vec;
 
+use goblin::elf::section_header::SHN_UNDEF;
 use goblin::elf::sym::{STB_WEAK, Sym};
 
 use super::Symbol;
@@ -70,6 +71,30 @@ pub(super) fn bind(
         first += here as u64;
     }
     Ok(())
+}
+
+/// Whether the file defines a dynamic symbol of this name.
+pub(super) fn defines(
+    image: &mut Image<'_>,
+    dynamic: &Dynamic,
+    strings: Table,
+    wanted: &str,
+) -> Outcome<bool> {
+    let Some(symtab) = dynamic.symtab else { return Ok(false) };
+    let symbols = image.locate("DT_SYMTAB", symtab)?;
+    let count = count(image, dynamic).or_else(|fault| within("counting the symbols", fault))?;
+    let mut bytes = vec![0; Sym::size(image.ctx.container)];
+    let size = bytes.len() as u64;
+    for i in 0..count.min(symbols.len / size) {
+        image.read(symbols.offset + i * size, &mut bytes)?;
+        let symbol: Sym = parse(&bytes, 0, image.ctx)?;
+        if u32::from(symbol.st_shndx as u16) != SHN_UNDEF
+            && name(image, strings, "a symbol", symbol.st_name as u64)? == wanted
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// How many dynamic symbols there are. No tag says it: the hash tables and the relocations do.

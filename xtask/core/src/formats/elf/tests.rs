@@ -305,6 +305,9 @@ fn whose_libc() {
         (needs(vec!["libz.so.1"]), Libc::None),
         (Fixture { soname: Some("ld-linux-aarch64.so.1"), ..none() }, Libc::Glibc),
         (Fixture { soname: Some("libc.so"), ..none() }, Libc::Musl),
+        (Fixture { symbols: vec![("__dls3", false, true, 0)], ..none() }, Libc::Musl),
+        (Fixture { symbols: vec![("__dls3", false, false, 0)], ..none() }, Libc::None),
+        (Fixture { symbols: vec![("dlsym", false, true, 0)], ..none() }, Libc::None),
         (Fixture { is_dynamic: false, kind: ET_EXEC, ..none() }, Libc::None),
     ] {
         assert_eq!(read_ok(&fixture).libc, libc, "{fixture:?}");
