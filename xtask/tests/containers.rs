@@ -8,41 +8,12 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::{Folder, git, repository, run};
-
-/// Images are kept between runs of the suite.
-fn cache() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("images")
-}
-
-fn script(name: &str, args: &[&str]) -> String {
-    let path = repository().join("xtask/tests/images").join(name);
-    let output = Command::new(path).args(args).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{name} {args:?} failed; it needs root and the Debian packages docker.io podman runc catatonit mmdebstrap \
-         rustc-web cargo-web rust-web-src musl-tools busybox-static:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// The tests' Docker daemon, with these images.
-fn docker(images: &[&str]) -> String {
-    let cache = cache();
-    let host = script("dockerd.sh", &[cache.join("docker").to_str().unwrap()]);
-    let mut args = vec!["docker", cache.to_str().unwrap()];
-    args.extend(images);
-    let path = repository().join("xtask/tests/images/load.sh");
-    let output = Command::new(path).args(args).env("DOCKER_HOST", &host).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    host
-}
+use common::{Folder, Tool, cache, docker, edit, run, script};
 
 fn xtask(folder: &Path, host: &str, args: &[&str]) -> Command {
     let mut command = common::xtask(folder, args);
@@ -76,27 +47,7 @@ musl = ["libc.so"]
 
 /// A workspace with one program, which uses std and so has an unwinder.
 fn workspace(main: &str, build: &str) -> Folder {
-    let folder = Folder::new();
-    folder.write("xtask.toml", PLAN);
-    folder.write(".gitignore", "/target/\n/dist/\n");
-    folder.write(
-        "Cargo.toml",
-        "[workspace]\nmembers = [\"tool\"]\nresolver = \"3\"\n[profile.release]\nstrip = true\n",
-    );
-    folder.write(
-        "tool/Cargo.toml",
-        "[package]\nname = \"tool\"\nversion = \"1.2.3\"\nedition = \"2024\"\n",
-    );
-    folder
-        .write("Cargo.lock", "version = 4\n\n[[package]]\nname = \"tool\"\nversion = \"1.2.3\"\n");
-    folder.write("tool/src/main.rs", main);
-    if !build.is_empty() {
-        folder.write("tool/build.rs", build);
-    }
-    git(folder.path(), &["init", "-q"]);
-    git(folder.path(), &["add", "-A"]);
-    git(folder.path(), &["commit", "-qm", "first"]);
-    folder
+    Tool { plan: PLAN, main, build, profile: "strip = true" }.workspace()
 }
 
 const MAIN: &str = r#"fn main() {
@@ -115,12 +66,6 @@ fn readelf(file: &Path) -> String {
     let output = Command::new("readelf").args(["-dlW"]).arg(file).output().unwrap();
     assert!(output.status.success(), "readelf (Debian package: binutils)");
     String::from_utf8(output.stdout).unwrap()
-}
-
-fn edit(folder: &Folder, name: &str, old: &str, new: &str) {
-    let text = fs::read_to_string(folder.join(name)).unwrap();
-    assert!(text.contains(old), "{old}");
-    fs::write(folder.join(name), text.replace(old, new)).unwrap();
 }
 
 /// The image holds a real libgcc_s.so, which std asks for; the program needs only musl's libc, and
@@ -168,8 +113,12 @@ fn a_dynamic_musl_program_needs_libc_alone_and_runs_in_a_bare_image() {
 fn a_static_musl_program_has_no_loader_and_runs_beside_busybox() {
     let host = docker(&["builder", "busybox"]);
     let folder = workspace(MAIN, "");
-    edit(&folder, "xtask.toml", "profile = \"release\"", "profile = \"release\"\ncrt = \"static\"");
-    edit(&folder, "xtask.toml", "[package.policy.needed]\nmusl = [\"libc.so\"]\n", "");
+    edit(
+        &folder.join("xtask.toml"),
+        "profile = \"release\"",
+        "profile = \"release\"\ncrt = \"static\"",
+    );
+    edit(&folder.join("xtask.toml"), "[package.policy.needed]\nmusl = [\"libc.so\"]\n", "");
     let args = [
         "dist",
         "--target",
@@ -371,7 +320,7 @@ fn a_failed_build_is_told_from_a_failed_engine() {
 #[test]
 fn podman_is_the_second_engine() {
     let cache = cache();
-    script("load.sh", &["podman", cache.to_str().unwrap(), "musl"]);
+    script("load.sh", &["podman", cache.to_str().unwrap(), "musl"], &[]);
     let host = docker(&["builder"]);
     let folder = workspace(MAIN, "");
     let args = ["dist", "--target", "musl", "--image", "xtask-test/builder"];

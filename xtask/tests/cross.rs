@@ -6,10 +6,14 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::fs;
 use std::process::Command;
 
-use common::{Folder, git, repository, run, xtask};
+use common::{
+    Folder, Tool, cache, commit, docker, git, manifest, path_with, repository, run, script, smoke,
+    xtask,
+};
+use serde_json::Value;
 
 const PLAN: &str = r#"
 [release]
@@ -57,71 +61,27 @@ const MAIN: &str = r#"fn main() {
 }
 "#;
 
-/// `strip` as in a profile: for macOS it takes rust-objcopy, which Debian's Rust lacks; for Linux, what is
-/// not stripped tells in which folder zig first built its start files.
+/// `strip` as in a profile: for Linux, what is not stripped tells in which folder zig first built its start
+/// files.
 fn workspace(strip: &str) -> Folder {
-    let folder = Folder::new();
-    folder.write("xtask.toml", PLAN);
-    folder.write(".gitignore", "/target/\n/dist/\n");
-    let profile = format!("[profile.release]\npanic = \"abort\"\nstrip = \"{strip}\"\n");
-    folder.write(
-        "Cargo.toml",
-        &format!("[workspace]\nmembers = [\"tool\"]\nresolver = \"3\"\n{profile}"),
-    );
-    folder.write(
-        "tool/Cargo.toml",
-        "[package]\nname = \"tool\"\nversion = \"1.2.3\"\nedition = \"2024\"\n",
-    );
-    folder
-        .write("Cargo.lock", "version = 4\n\n[[package]]\nname = \"tool\"\nversion = \"1.2.3\"\n");
-    folder.write("tool/src/main.rs", MAIN);
-    git(folder.path(), &["init", "-q"]);
-    git(folder.path(), &["add", "-A"]);
-    git(folder.path(), &["commit", "-qm", "first"]);
-    folder
+    let profile = format!("panic = \"abort\"\nstrip = \"{strip}\"");
+    Tool { plan: PLAN, main: MAIN, build: "", profile: &profile }.workspace()
 }
 
-fn cache() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("images")
-}
-
-fn script(name: &str, args: &[&str], env: &[(&str, &str)]) -> String {
-    let mut command = Command::new(repository().join("xtask/tests/images").join(name));
-    let ended = run(command.args(args).envs(env.iter().copied()));
-    assert_eq!(
-        ended.code,
-        Some(0),
-        "{name} {args:?} needs root and Debian packages:\n{}",
-        ended.stderr
-    );
-    ended.stdout.trim().to_owned()
-}
-
-/// A PATH whose rustc also builds for another target.
-fn path_with(triple: &str) -> String {
-    let out = cache().join(format!("rust-{triple}"));
-    script("cross-rust.sh", &[triple, out.to_str().unwrap()], &[]);
-    format!("{}/bin:{}", out.display(), std::env::var("PATH").unwrap())
-}
-
-fn manifest(folder: &Folder) -> serde_json::Value {
-    let text = std::fs::read_to_string(folder.join("dist/manifest.json")).unwrap();
-    serde_json::from_str::<serde_json::Value>(&text).unwrap()["assets"][0].clone()
+fn asset(folder: &Folder) -> Value {
+    manifest(&folder.join("dist"))["assets"][0].clone()
 }
 
 /// glibc 2.31 and 2.36 are run; 2.17 and 2.28 are looked up, and the row says so.
 #[test]
 fn a_floor_is_kept_at_every_version() {
-    let docker = cache().join("docker");
-    let host = script("dockerd.sh", &[docker.to_str().unwrap()], &[]);
-    let images = ["docker", cache().to_str().unwrap(), "bullseye", "bookworm"].map(str::to_owned);
-    script("load.sh", &images.each_ref().map(String::as_str), &[("DOCKER_HOST", &host)]);
+    let host = docker(&["bullseye", "bookworm"]);
     let folder = workspace("symbols");
     for floor in ["2.17", "2.28", "2.31"] {
         let mut dist = xtask(folder.path(), &["dist", "--target", "gnu", "--floor", floor]);
         dist.args(["--userland", "xtask-test/bullseye", "--userland", "xtask-test/bookworm"]);
         run(dist.env("DOCKER_HOST", &host)).expect(0);
-        let asset = manifest(&folder);
+        let asset = asset(&folder);
         assert_eq!(asset["glibc"]["promised"], floor);
         let rows = asset["smoke"].as_array().unwrap();
         let of = |how: &str| rows.iter().filter(|row| row["how"] == how).collect::<Vec<_>>();
@@ -153,20 +113,57 @@ fn arm64_is_built_audited_and_run_emulated() {
     let folder = workspace("symbols");
     let path = path_with("aarch64-unknown-linux-gnu");
     run(xtask(folder.path(), &["dist", "--target", "arm"]).env("PATH", &path)).expect(0);
-    let asset = manifest(&folder);
-    let how: Vec<_> =
-        asset["smoke"].as_array().unwrap().iter().map(|row| row["how"].as_str().unwrap()).collect();
-    assert_eq!(how, ["emulated", "emulated", "by table"], "{asset}");
+    let asset = asset(&folder);
+    let row = |how: &str| (how.to_owned(), "passed".to_owned());
+    assert_eq!(smoke(&asset), [row("emulated"), row("emulated"), row("by table")], "{asset}");
     let told = run(Command::new("file").arg(folder.join("dist/tool-arm"))).expect(0).stdout;
     assert!(told.contains("ARM aarch64"), "{told}");
 }
 
+/// The helper for musl on arm64, built by zig: it loads a library of musl where there is nothing but musl's
+/// loader, emulated.
+#[test]
+fn arm64_musl_is_built_by_zig_and_loads_a_library_emulated() {
+    let repository = repository();
+    let own = fs::read_to_string(repository.join("xtask.toml")).unwrap();
+    let policy = own.split_once("[package.smoke]").unwrap().1;
+    let folder = Folder::new();
+    let plan = format!(
+        "[release]\nrepository = \"owner/tool\"\n\n[[target]]\nplatform = \"musl\"\n\
+         triple = \"aarch64-unknown-linux-musl\"\nbuilder = \"zig\"\nrunner = \"ubuntu-24.04-arm\"\n\n\
+         [[package]]\nname = \"tsuku-dltest\"\nkind = \"rust\"\npath = {:?}\ntargets = [\"musl\"]\n\n\
+         [package.smoke]{policy}",
+        repository.join("tsuku-dltest")
+    );
+    folder.write("xtask.toml", &plan);
+    folder.write(".gitignore", "/dist/\n");
+    commit(&folder);
+    let path = path_with("aarch64-unknown-linux-musl");
+    let userland = cache().join("musl-arm64");
+    script("musl-arm64.sh", &[userland.to_str().unwrap()], &[]);
+    let dist = ["dist", "--target", "musl", "--strict"];
+    let mut dist = xtask(folder.path(), &dist);
+    run(dist.env("PATH", &path).env("QEMU_LD_PREFIX", &userland)).expect(0);
+    let asset = asset(&folder);
+    let row = ("emulated".to_owned(), "passed".to_owned());
+    assert_eq!(smoke(&asset), vec![row; 4], "{asset}");
+    assert_eq!(asset["smoke"][3]["check"], "dlopen");
+    let read = run(Command::new("readelf")
+        .args(["--dynamic", "--file-header", "--wide"])
+        .arg(folder.join("dist/tsuku-dltest-musl")))
+    .expect(0)
+    .stdout;
+    let needed: Vec<_> = read.lines().filter(|line| line.contains("(NEEDED)")).collect();
+    assert!(read.contains("AArch64"), "{read}");
+    assert!(matches!(needed[..], [libc] if libc.contains("[libc.so]")), "{read}");
+}
+
 #[test]
 fn macos_is_built_by_zig_signed_and_verified() {
-    let folder = workspace("none");
+    let folder = workspace("symbols");
     let path = path_with("aarch64-apple-darwin");
     run(xtask(folder.path(), &["dist", "--target", "mac"]).env("PATH", &path)).expect(0);
-    let asset = manifest(&folder);
+    let asset = asset(&folder);
     assert_eq!(asset["builder"]["kind"], "zig");
     assert_eq!(asset["findings"].as_array().unwrap().len(), 0, "{asset}");
     assert_eq!(asset["smoke"][0]["outcome"], "not-run", "{asset}");
@@ -179,6 +176,37 @@ fn macos_is_built_by_zig_signed_and_verified() {
     run(strict.env("PATH", &path))
         .expect(1)
         .says(&["smoke version was not run", "run it on macos-15"]);
+}
+
+/// The example's pair, for both kinds of Mac: the helper through strip, sign, verify and audit, and the Go
+/// program that holds its digest.
+#[test]
+fn the_pair_is_built_for_both_macs() {
+    let example = repository().join("examples/tsuku");
+    let folder = Folder::new();
+    for (triple, platform, arch) in [
+        ("aarch64-apple-darwin", "darwin-arm64", "arm64"),
+        ("x86_64-apple-darwin", "darwin-amd64", "x86_64"),
+    ] {
+        let out = folder.join(platform);
+        let args = ["dist", "--target", platform, "--out", out.to_str().unwrap()];
+        run(xtask(&example, &args).env("PATH", path_with(triple))).expect(0);
+        let assets = manifest(&out)["assets"].as_array().unwrap().clone();
+        let helper = assets[0]["sha256"].as_str().unwrap();
+        assert_eq!(assets.len(), 2);
+        for (asset, kind) in assets.iter().zip(["zig", "go"]) {
+            let name = asset["name"].as_str().unwrap();
+            assert_eq!(asset["builder"]["kind"], kind);
+            assert_eq!(asset["findings"].as_array().unwrap().len(), 0, "{asset}");
+            let program = out.join(name);
+            let verify = ["codesign", "--verify", program.to_str().unwrap()];
+            run(&mut xtask(&example, &verify)).expect(0);
+            let told = run(Command::new("file").arg(&program)).expect(0).stdout;
+            assert!(told.contains(&format!("Mach-O 64-bit {arch} executable")), "{told}");
+        }
+        let tsuku = fs::read(out.join(format!("tsuku-{platform}"))).unwrap();
+        assert!(tsuku.windows(helper.len()).any(|window| window == helper.as_bytes()));
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Folder, git, repository, run, xtask};
+use common::{Folder, Tool, edit, repository, run, xtask};
 
 /// A program of a few lines that keeps the contract of a smoke test without dlopen.
 const MAIN: &str = r#"
@@ -27,19 +27,13 @@ fn host() -> String {
     said.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned()
 }
 
-/// A workspace with one program for this host, built natively, committed.
-fn workspace() -> Folder {
-    let folder = Folder::new();
-    folder.write(
-        "xtask.toml",
-        &format!(
-            r#"
+const PLAN: &str = r#"
 [release]
 repository = "owner/tool"
 
 [[target]]
 platform = "here"
-triple = "{}"
+triple = "HOST"
 builder = "native"
 runner = "ubuntu-24.04"
 glibc-floor = "2.44"
@@ -51,34 +45,12 @@ path = "tool"
 profile = "release"
 targets = ["here"]
 version-env = "TOOL_VERSION"
-"#,
-            host()
-        ),
-    );
-    folder.write(
-        "tool/Cargo.toml",
-        "[package]\nname = \"tool\"\nversion = \"1.2.3\"\nedition = \"2024\"\n[workspace]\n",
-    );
-    folder.write(
-        "tool/Cargo.lock",
-        "version = 4\n\n[[package]]\nname = \"tool\"\nversion = \"1.2.3\"\n",
-    );
-    folder.write("tool/src/main.rs", MAIN);
-    folder.write(".gitignore", "target\ndist\n");
-    git(folder.path(), &["init", "--quiet"]);
-    commit(&folder);
-    folder
-}
+"#;
 
-fn commit(folder: &Folder) {
-    git(folder.path(), &["add", "--all"]);
-    git(folder.path(), &["commit", "--quiet", "--message", "x"]);
-}
-
-fn edit(path: &Path, old: &str, new: &str) {
-    let text = fs::read_to_string(path).unwrap();
-    assert!(text.contains(old), "{old:?} in {}", path.display());
-    fs::write(path, text.replace(old, new)).unwrap();
+/// A workspace with one program for this host, built natively.
+fn workspace() -> Folder {
+    let plan = PLAN.replace("HOST", &host());
+    Tool { plan: &plan, main: MAIN, build: "", profile: "" }.workspace()
 }
 
 /// Names in a folder, sorted; none when it does not exist.
@@ -358,6 +330,37 @@ fn a_corrupted_download_is_refused() {
         names(&folder.join("tools")).iter().filter(|name| !name.ends_with(".lock")).count(),
         0
     );
+}
+
+/// Whatever began is gone, and a shell sees by which signal it ended.
+#[test]
+#[cfg(unix)]
+fn a_signal_in_the_middle_leaves_nothing_behind() {
+    use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+    for (signal, number) in [("INT", 2), ("TERM", 15)] {
+        let folder = workspace();
+        let build = "fn main() { std::thread::sleep(std::time::Duration::from_secs(300)) }";
+        folder.write("tool/build.rs", build);
+        let temporary = folder.join("tmp");
+        fs::create_dir(&temporary).unwrap();
+        let mut dist = xtask(folder.path(), &["dist"]);
+        let mut child = dist.env("TMPDIR", &temporary).process_group(0).spawn().unwrap();
+        // The build script is what runs once its folder is there.
+        let start = std::time::Instant::now();
+        while !folder.join("target/xtask/here/release/build").exists() {
+            assert!(start.elapsed().as_secs() < 120, "the build does not start");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        assert_ne!(names(&folder.join("dist")), [""; 0], "no staging folder");
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().signal(), Some(number));
+        assert_eq!(names(&folder.join("dist")), [""; 0]);
+        assert_eq!(names(&temporary), [""; 0]);
+        // What outlived the signal to the one program, as no terminal sends it.
+        let group = format!("-{id}");
+        drop(Command::new("kill").args(["-s", "KILL", "--", &group]).output().unwrap());
+    }
 }
 
 /// Validates a JSON file against a schema of this repository with an independent validator.

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Folder, git, run, xtask};
+use common::{Folder, Tool, git, run, xtask};
 
 const PLAN: &str = r#"
 [release]
@@ -39,26 +39,8 @@ const MAIN: &str = r#"fn main() {
 "#;
 
 fn workspace(build: &str) -> Folder {
-    let folder = Folder::new();
-    folder.write("xtask.toml", &PLAN.replace("x86_64", std::env::consts::ARCH));
-    folder.write(".gitignore", "/target/\n/dist/\n");
-    folder.write("LICENSE", "do as you like\n");
-    folder.write(
-        "Cargo.toml",
-        "[workspace]\nmembers = [\"tool\"]\nresolver = \"3\"\n[profile.release]\nstrip = true\n",
-    );
-    folder.write(
-        "tool/Cargo.toml",
-        "[package]\nname = \"tool\"\nversion = \"1.2.3\"\nedition = \"2024\"\n",
-    );
-    folder
-        .write("Cargo.lock", "version = 4\n\n[[package]]\nname = \"tool\"\nversion = \"1.2.3\"\n");
-    folder.write("tool/src/main.rs", MAIN);
-    folder.write("tool/build.rs", build);
-    git(folder.path(), &["init", "-q"]);
-    git(folder.path(), &["add", "-A"]);
-    git(folder.path(), &["commit", "-qm", "first"]);
-    folder
+    let plan = PLAN.replace("x86_64", std::env::consts::ARCH);
+    Tool { plan: &plan, main: MAIN, build, profile: "strip = true" }.workspace()
 }
 
 /// The archive and its checksum file are as the plan says, and the same from a second build.

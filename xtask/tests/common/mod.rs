@@ -123,3 +123,99 @@ pub fn git(folder: &Path, args: &[&str]) {
         .expect("git starts");
     assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// A workspace of one program, `tool` 1.2.3.
+pub struct Tool<'a> {
+    /// Text of xtask.toml.
+    pub plan: &'a str,
+    /// Text of the program.
+    pub main: &'a str,
+    /// Text of its build script; empty for none.
+    pub build: &'a str,
+    /// What `[profile.release]` holds.
+    pub profile: &'a str,
+}
+
+impl Tool<'_> {
+    /// In a git repository, committed.
+    pub fn workspace(&self) -> Folder {
+        let folder = Folder::new();
+        folder.write("xtask.toml", self.plan);
+        folder.write(".gitignore", "/target/\n/dist/\n");
+        folder.write("LICENSE", "do as you like\n");
+        let members = "[workspace]\nmembers = [\"tool\"]\nresolver = \"3\"\n";
+        folder.write("Cargo.toml", &format!("{members}[profile.release]\n{}\n", self.profile));
+        let package = "name = \"tool\"\nversion = \"1.2.3\"\n";
+        folder.write("tool/Cargo.toml", &format!("[package]\n{package}edition = \"2024\"\n"));
+        folder.write("Cargo.lock", &format!("version = 4\n\n[[package]]\n{package}"));
+        folder.write("tool/src/main.rs", self.main);
+        if !self.build.is_empty() {
+            folder.write("tool/build.rs", self.build);
+        }
+        commit(&folder);
+        folder
+    }
+}
+
+/// Commits everything in a folder, which becomes a repository if it is none.
+pub fn commit(folder: &Folder) {
+    if !folder.join(".git").exists() {
+        git(folder.path(), &["init", "--quiet"]);
+    }
+    git(folder.path(), &["add", "--all"]);
+    git(folder.path(), &["commit", "--quiet", "--message", "x"]);
+}
+
+/// Replaces a text that must be there.
+pub fn edit(path: &Path, old: &str, new: &str) {
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.contains(old), "{old:?} in {}", path.display());
+    fs::write(path, text.replace(old, new)).unwrap();
+}
+
+/// Where the tests' images are kept between runs of the suite.
+pub fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("images")
+}
+
+/// Runs a script of `images/`; its trimmed output.
+pub fn script(name: &str, args: &[&str], env: &[(&str, &str)]) -> String {
+    let mut command = Command::new(repository().join("xtask/tests/images").join(name));
+    let ended = run(command.args(args).envs(env.iter().copied()));
+    assert_eq!(
+        ended.code,
+        Some(0),
+        "{name} {args:?} needs root and the Debian packages that `cargo xtask ci --only tools` installs:\n{}",
+        ended.stderr
+    );
+    ended.stdout.trim().to_owned()
+}
+
+/// `DOCKER_HOST` of the tests' own daemon, which then has these images.
+pub fn docker(images: &[&str]) -> String {
+    let cache = cache();
+    let host = script("dockerd.sh", &[cache.join("docker").to_str().unwrap()], &[]);
+    let args: Vec<_> =
+        ["docker", cache.to_str().unwrap()].into_iter().chain(images.iter().copied()).collect();
+    script("load.sh", &args, &[("DOCKER_HOST", &host)]);
+    host
+}
+
+/// A PATH whose rustc also builds for another target.
+pub fn path_with(triple: &str) -> String {
+    let out = cache().join(format!("rust-{triple}"));
+    script("cross-rust.sh", &[triple, out.to_str().unwrap()], &[]);
+    format!("{}/bin:{}", out.display(), std::env::var("PATH").unwrap())
+}
+
+/// The manifest that `dist` wrote into a folder.
+pub fn manifest(dist: &Path) -> serde_json::Value {
+    serde_json::from_str(&fs::read_to_string(dist.join("manifest.json")).unwrap()).unwrap()
+}
+
+/// How each row of an asset's smoke test was run, and how it ended.
+pub fn smoke(asset: &serde_json::Value) -> Vec<(String, String)> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let rows = asset["smoke"].as_array().unwrap();
+    rows.iter().map(|row| (text(&row["how"]), text(&row["outcome"]))).collect()
+}

@@ -35,6 +35,7 @@ const PACKAGES: &[(&str, Option<&str>, &str)] = &[
     ("cargo-web", None, "the same"),
     ("rust-web-src", None, "the same"),
     ("wine", Some("wine"), "Windows programs"),
+    ("binutils-mingw-w64-x86-64", Some("x86_64-w64-mingw32-dlltool"), "a std for Windows"),
     ("llvm", Some("llvm-objcopy"), "what strips programs for macOS"),
     ("qemu-user-static", Some("qemu-aarch64-static"), "arm64 programs"),
     ("libc6-arm64-cross", None, "arm64 programs"),

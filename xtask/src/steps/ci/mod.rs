@@ -13,6 +13,7 @@ use xtask_core::plan::Invocation;
 use xtask_core::report::Table;
 
 use self::not_run::NotRun;
+use self::rehearsal::{Again, EXAMPLE, Rehearsal};
 use super::workspace::Workspace;
 use crate::exit::{Exit, refused};
 use crate::ops::proc::{self, Output};
@@ -46,7 +47,8 @@ enum Stage {
     Workflows,
     /// Every test
     Test,
-    /// `dist --strict` of every target this host can build, in a clone, judged by other programs
+    /// `dist --strict` of every target this host can build, in a clone, judged by other programs, tried by the
+    /// hostile suite and built again
     Dist,
 }
 
@@ -232,7 +234,7 @@ impl Ci {
 
     fn rehearse(&mut self) -> anyhow::Result<()> {
         let mut failures = Vec::new();
-        let rehearsal = rehearsal::Rehearsal::new(&self.root, &self.env)?;
+        let rehearsal = Rehearsal::new(&self.root, &self.env)?;
         for target in rehearsal.targets()? {
             match rehearsal.run(&target) {
                 Ok(None) => {}
@@ -241,9 +243,10 @@ impl Ci {
             }
         }
         if cfg!(all(target_os = "linux", target_arch = "x86_64"))
-            && let Err(error) = self.hostile(&rehearsal)
+            && failures.is_empty()
+            && let Err(error) = self.helpers(&rehearsal)
         {
-            failures.push(format!("the hostile suite on the built helpers: {error:#}"));
+            failures.push(format!("the built helpers: {error:#}"));
         }
         if failures.is_empty() {
             return Ok(());
@@ -251,8 +254,9 @@ impl Ci {
         bail!(failures.join("\n"))
     }
 
-    /// The helper's hostile suite once more, on the very programs that a release would hold.
-    fn hostile(&self, rehearsal: &rehearsal::Rehearsal) -> anyhow::Result<()> {
+    /// The helpers as a release would hold them, for both libcs, and the program that pins one: the helper's
+    /// hostile suite once more, and every byte built a second time.
+    fn helpers(&self, rehearsal: &Rehearsal) -> anyhow::Result<()> {
         let images = host::Images::start(&self.root)?;
         let musl = rehearsal.run_in_image("linux-amd64-musl", &images.host)?;
         let gnu = rehearsal.assets("linux-amd64");
@@ -268,6 +272,13 @@ impl Ci {
         ];
         let run = self.invocation("cargo")?.args(test);
         let run = run.env("TSUKU_DLTEST_BIN", text(&gnu.join("tsuku-dltest-linux-amd64"))?);
-        self.run(run.env("TSUKU_DLTEST_MUSL", text(&musl.join("tsuku-dltest-linux-amd64-musl"))?))
+        self.run(run.env("TSUKU_DLTEST_MUSL", text(&musl.join("tsuku-dltest-linux-amd64-musl"))?))?;
+
+        let image = Some(images.host.as_str());
+        let again = |workspace, platform, image| Again { workspace, platform, image };
+        rehearsal.reproduce(&again(".", "linux-amd64", None), &gnu)?;
+        rehearsal.reproduce(&again(".", "linux-amd64-musl", image), &musl)?;
+        let example = rehearsal.run_example("linux-amd64")?;
+        rehearsal.reproduce(&again(EXAMPLE, "linux-amd64", None), &example)
     }
 }

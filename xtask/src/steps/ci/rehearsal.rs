@@ -12,6 +12,22 @@ use crate::ops::git;
 use crate::ops::proc::{self, Output};
 use crate::ops::tools::text;
 
+/// The example's workspace.
+pub(super) const EXAMPLE: &str = "examples/tsuku";
+
+/// The images of the tests' own: to build for musl in, and to run that in.
+const BUILDER: &str = "xtask-test/builder";
+const USERLAND: &str = "xtask-test/musl";
+
+/// What is built a second time.
+pub(super) struct Again<'a> {
+    /// Within the repository.
+    pub(super) workspace: &'a str,
+    pub(super) platform: &'a str,
+    /// The daemon with the image to build in; `None` for no container.
+    pub(super) image: Option<&'a str>,
+}
+
 /// A clone of the workspace's commit, in a folder whose name is not a simple one.
 pub(super) struct Rehearsal {
     work: TempFolder,
@@ -78,11 +94,37 @@ impl Rehearsal {
     /// the folder with its assets. `host` is the daemon that has the image.
     pub(super) fn run_in_image(&self, platform: &str, host: &str) -> anyhow::Result<PathBuf> {
         let out = self.work.path().join("dist").join("image");
-        let image = ["--image", "xtask-test/builder", "--userland", "xtask-test/musl"];
+        let image = ["--image", BUILDER, "--userland", USERLAND];
         let dist = self.xtask(&["dist", "--target", platform, "--out", &text(&out)?])?;
         eprintln!("  $ cargo xtask dist --target {platform} {}", image.join(" "));
         proc::check(&dist.args(image).env("DOCKER_HOST", host), Output::Show)?;
         Ok(out)
+    }
+
+    /// The example's Go program and the helper that it pins, for one platform.
+    pub(super) fn run_example(&self, platform: &str) -> anyhow::Result<PathBuf> {
+        let out = self.work.path().join("dist").join("example");
+        let dist = ["-C", EXAMPLE, "dist", "--target", platform, "--out", &text(&out)?];
+        eprintln!("  $ cargo xtask -C {EXAMPLE} dist --target {platform}");
+        proc::check(&self.xtask(&dist)?, Output::Show)?;
+        Ok(out)
+    }
+
+    /// Builds a platform's assets again as somebody else, and compares every byte with `assets`.
+    pub(super) fn reproduce(&self, again: &Again<'_>, assets: &Path) -> anyhow::Result<()> {
+        let Again { workspace, platform, image } = again;
+        let run = ["-C", workspace, "reproduce", "--target", platform, "--against", &text(assets)?];
+        let mut run = self.xtask(&run)?;
+        if let Some(host) = image {
+            run = run.args(["--image", BUILDER, "--userland", USERLAND]).env("DOCKER_HOST", *host);
+        }
+        eprintln!("  $ cargo xtask -C {workspace} reproduce --target {platform}");
+        let outcome = proc::check(&run, Output::Show)?;
+        let same = outcome.text().lines().filter(|line| line.contains(": identical, ")).count();
+        if same == 0 {
+            bail!("`reproduce` compared nothing");
+        }
+        Ok(())
     }
 
     /// Where [`Self::run`] put a platform's assets.
