@@ -251,3 +251,83 @@ fn an_asset_that_nobody_planned() {
     world.finalize().expect(1).says(&["notes.pdf", "not in the plan"]);
     world.assert_not_published();
 }
+
+/// The jobs uploaded; finalize has nothing in hand.
+fn from_the_draft() -> World {
+    let world = World::new();
+    world.upload().expect(0);
+    std::fs::remove_dir_all(world.folder.join("dist")).unwrap();
+    // Rules count the calls from here.
+    world.server.state().forget();
+    world
+}
+
+#[test]
+fn lists_are_stale_while_files_are_gathered() {
+    for call in [Call::List, Call::Assets] {
+        for times in 1..4 {
+            let world = from_the_draft();
+            // What the list showed before the draft was made, or before it was filled.
+            world.server.state().hide_all();
+            world.fault(call, 0, times, Fault::Stale);
+            world.finalize().expect(0);
+            world.assert_published();
+            world.assert_rerun_writes_nothing();
+        }
+    }
+}
+
+#[test]
+fn what_was_fetched_from_a_dropped_draft_is_not_lost() {
+    let world = from_the_draft();
+    world.fault(Call::Upload, 0, EVER, Fault::Starter { hidden: true });
+    world.finalize().expect(3).says(&["the name is taken"]);
+    world.assert_not_published();
+    assert!(world.server.state().log.iter().any(|(call, _)| *call == Call::DeleteRelease));
+    world.server.state().rules.clear();
+    world.finalize().expect(0);
+    world.assert_published();
+    assert!(!world.folder.join("target/finalize").join(world.commit()).exists(), "left behind");
+}
+
+#[test]
+fn it_died_when_a_part_of_what_travelled_was_removed() {
+    let world = from_the_draft();
+    world.fault(Call::DeleteAsset, 1, 1, Fault::Status(403));
+    world.finalize().expect(3).says(&["injected"]);
+    std::fs::remove_dir_all(world.folder.join("target")).unwrap();
+    world.finalize().expect(0);
+    world.assert_published();
+    world.assert_rerun_writes_nothing();
+}
+
+#[test]
+fn a_draft_that_goes_while_it_is_read() {
+    heals(Call::Assets, 0, 1, Fault::Status(404));
+    heals(Call::Release, 0, 1, Fault::Status(404));
+}
+
+#[test]
+fn the_hourly_limit_is_used_up() {
+    heals(Call::Create, 0, 1, Fault::LimitReset(1));
+    heals(Call::List, 1, 1, Fault::LimitReset(1));
+    refuses(Call::Upload, Fault::LimitReset(4000), &["tool-linux-amd64", "asks to wait"]);
+}
+
+#[test]
+fn the_forge_asks_to_wait_for_ever() {
+    let world = refuses(Call::Upload, Fault::RetryAfter(429, 0), &["tool-linux-amd64", "times"]);
+    let uploads = world.server.state().log.iter().filter(|(c, _)| *c == Call::Upload).count();
+    assert!(uploads <= 4 * 11, "{uploads}");
+}
+
+#[test]
+fn the_repository_was_renamed() {
+    refuses(Call::Create, Fault::Moved, &["renamed", "[release] repository"]);
+}
+
+#[test]
+fn a_digest_that_never_comes_may_come_with_another_upload() {
+    let world = heals(Call::Upload, 1, 1, Fault::NullDigest(EVER));
+    assert_eq!(world.server.state().log.iter().filter(|(c, _)| *c == Call::DeleteAsset).count(), 1);
+}

@@ -6,10 +6,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod conform;
 mod crowd;
 mod faults;
 mod folder;
 mod input;
 mod kills;
+mod rehearse;
 mod server;
+mod verify;
 mod world;

@@ -8,7 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -65,8 +65,12 @@ pub enum Fault {
     Stale,
     /// 403 whose text repeats the token.
     EchoToken,
+    /// Nothing was done; 403, nothing of the hourly limit remains, which starts anew in so many seconds.
+    LimitReset(u64),
     /// Never answered.
     Hang,
+    /// 307 to a renamed repository, as GitHub answers a write.
+    Moved,
     /// Somebody else creates a draft with the same body.
     Twin,
 }
@@ -114,6 +118,8 @@ pub struct State {
     pub rules: Vec<Rule>,
     seen: BTreeMap<u8, usize>,
     pub log: Vec<(Call, String)>,
+    /// What was answered: the call, the status, the body.
+    pub answers: Vec<(Call, u16, Vec<u8>)>,
     /// Requests that no honest client sends.
     pub unknown: Vec<String>,
     /// Publishings that broke the publish rule.
@@ -136,6 +142,17 @@ impl State {
     fn id(&mut self) -> u64 {
         self.next_id += 1;
         1000 + self.next_id
+    }
+
+    /// Forgets which calls there were.
+    pub fn forget(&mut self) {
+        self.seen.clear();
+        self.log.clear();
+    }
+
+    /// From now on a stale list shows nothing.
+    pub fn hide_all(&mut self) {
+        self.before.clear();
     }
 
     pub fn writes(&self) -> usize {
@@ -321,6 +338,19 @@ impl Server {
                 headers.push(("Retry-After", seconds.to_string()));
                 return Some((status, headers, body));
             }
+            Some(Fault::LimitReset(seconds)) => {
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+                let (status, mut headers, body) = error(403, "API rate limit exceeded")?;
+                headers.push(("X-RateLimit-Remaining", "0".to_owned()));
+                headers.push(("X-RateLimit-Reset", (now.as_secs() + seconds).to_string()));
+                return Some((status, headers, body));
+            }
+            Some(Fault::Moved) => {
+                let to = "https://api.github.com/repositories/1".to_owned();
+                let (status, mut headers, body) = error(307, "Moved Permanently")?;
+                headers.push(("Location", to));
+                return Some((status, headers, body));
+            }
             Some(Fault::Hang) => {
                 thread::sleep(Duration::from_secs(3600));
                 return None;
@@ -331,6 +361,9 @@ impl Server {
             return error(404, "Not Found");
         }
         let answer = self.effect(call, &ids, request, body, fault);
+        if let Some((status, _, body)) = &answer {
+            self.state().answers.push((call, *status, body.clone()));
+        }
         if call.writes() {
             self.state().fresh.clear();
         } else {

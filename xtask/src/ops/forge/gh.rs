@@ -24,7 +24,7 @@ const SLOWEST: u64 = 128 * 1024;
 /// using the REST API": at least one minute).
 const UNSAID: Duration = Duration::from_secs(60);
 /// What of our environment `gh` needs beside the usual: its token, its configuration.
-const PASSED: &[&str] =
+pub(crate) const PASSED: &[&str] =
     &["GH_TOKEN", "GITHUB_TOKEN", "GH_CONFIG_DIR", "XDG_STATE_HOME", "XDG_DATA_HOME"];
 /// `gh` asks nobody, looks for no news of itself and colours nothing.
 const QUIET: &[(&str, &str)] = &[
@@ -148,8 +148,20 @@ fn shown(text: &str) -> String {
     text
 }
 
+/// Whether `gh` speaks to a Unix socket of this machine instead of GitHub: its own setting,
+/// `http_unix_socket`.
+pub(crate) fn is_loopback() -> anyhow::Result<bool> {
+    let outcome =
+        proc::run(&gh(DEADLINE).args(["config", "get", "http_unix_socket"]), Output::Capture)?;
+    Ok(outcome.success() && !outcome.text().is_empty())
+}
+
 fn base(deadline: Duration) -> Invocation {
-    let mut run = Invocation::new("gh").arg("api").deadline(deadline);
+    gh(deadline).arg("api")
+}
+
+fn gh(deadline: Duration) -> Invocation {
+    let mut run = Invocation::new("gh").deadline(deadline);
     for name in PASSED {
         if let Ok(value) = std::env::var(name) {
             run = run.env(*name, value);

@@ -137,7 +137,15 @@ impl GitHub {
                 let json = json!({
                     "tag_name": tag, "name": title, "body": body, "draft": true, "prerelease": prerelease,
                 });
-                let answer = gh::call_with("POST", &format!("{base}/releases"), &json)?;
+                let answer = gh::call_with("POST", &format!("{base}/releases"), &json);
+                // GitHub hides what the token may not do.
+                let answer = answer.map_err(|outcome| match outcome {
+                    Outcome::Gone(text) => Outcome::Denied(format!(
+                        "{text}; the token may not push to {}: give it `contents: write`, or set [release] repository in xtask.toml",
+                        base.trim_start_matches("repos/")
+                    )),
+                    other => other,
+                })?;
                 Ok(Outcome::Done(answer.json().ok().and_then(|json| json["id"].as_u64())))
             }
             Action::Upload { release, name } => {

@@ -6,12 +6,13 @@ mod gh;
 mod github;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail};
 use xtask_core::release::{
@@ -23,6 +24,7 @@ use super::{files, interrupt};
 use crate::exit::{refused, usage};
 
 pub(crate) use dir::Dir;
+pub(crate) use gh::{PASSED, is_loopback};
 pub(crate) use github::GitHub;
 use github::told;
 
@@ -184,8 +186,13 @@ impl Forge {
     }
 
     /// Whether it is the network's, where a run shows what it would do unless told to do it.
-    fn is_remote(&self) -> bool {
+    pub(crate) fn is_remote(&self) -> bool {
         matches!(self, Self::GitHub(_))
+    }
+
+    /// Whether nothing that happens there reaches a user.
+    pub(crate) fn rehearses(&self) -> anyhow::Result<bool> {
+        Ok(!self.is_remote() || is_loopback()?)
     }
 
     /// Patience that suits it. `XTASK_FORGE_PAUSE_MS` sets the unit of waiting.
@@ -272,7 +279,11 @@ fn perform(forge: &Forge, order: &Order, actions: Vec<Action>) -> Vec<(Action, O
     let queue = Mutex::new(VecDeque::from(actions));
     let results = Mutex::new(Vec::new());
     let stop = AtomicBool::new(false);
+    let progress = Progress::new(count);
     thread::scope(|scope| {
+        if progress.terminal {
+            scope.spawn(|| progress.show());
+        }
         for _ in 0..AT_ONCE.min(count) {
             scope.spawn(|| {
                 loop {
@@ -283,12 +294,13 @@ fn perform(forge: &Forge, order: &Order, actions: Vec<Action>) -> Vec<(Action, O
                     let outcome = if stop.load(Ordering::Relaxed) {
                         Outcome::Skipped
                     } else {
+                        progress.start(&action);
                         forge.act(order, &action)
                     };
                     if matches!(outcome, Outcome::Denied(_) | Outcome::Throttled(_)) {
                         stop.store(true, Ordering::Relaxed);
                     }
-                    report(order, &action, &outcome);
+                    progress.end(&action, || report(order, &action, &outcome));
                     if let Ok(mut results) = results.lock() {
                         results.push((action, outcome));
                     }
@@ -297,6 +309,75 @@ fn perform(forge: &Forge, order: &Order, actions: Vec<Action>) -> Vec<(Action, O
         }
     });
     results.into_inner().unwrap_or_default()
+}
+
+/// What is under way. On a terminal one line shows it until it is done; elsewhere there is one line for each
+/// action when it ends.
+struct Progress {
+    terminal: bool,
+    count: usize,
+    /// Names and starts of what is under way, and how many have ended.
+    state: Mutex<(Vec<(String, Instant)>, usize)>,
+}
+
+impl Progress {
+    /// Between two looks of the terminal's line.
+    const TICK: Duration = Duration::from_millis(250);
+    /// Back to the start of the line, which is cleared (ECMA-48, CR and EL).
+    const CLEAR: &str = "\r\x1b[K";
+
+    fn new(count: usize) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        Self { terminal, count, state: Mutex::default() }
+    }
+
+    fn name(action: &Action) -> String {
+        match action {
+            Action::Upload { name, .. } | Action::DeleteAsset { name, .. } => name.clone(),
+            Action::Create => "draft".to_owned(),
+            Action::DropDraft { release, .. } | Action::Publish { release } => release.to_string(),
+        }
+    }
+
+    fn start(&self, action: &Action) {
+        if let Ok(mut state) = self.state.lock() {
+            state.0.push((Self::name(action), Instant::now()));
+        }
+    }
+
+    /// Ends it; `say` writes its line.
+    fn end(&self, action: &Action, say: impl FnOnce()) {
+        let Ok(mut state) = self.state.lock() else { return say() };
+        let name = Self::name(action);
+        state.0.retain(|(other, _)| *other != name);
+        state.1 += 1;
+        if self.terminal {
+            eprint!("{}", Self::CLEAR);
+        }
+        say();
+    }
+
+    /// Shows the line until everything has ended.
+    fn show(&self) {
+        loop {
+            let Ok(state) = self.state.lock() else { return };
+            if state.1 == self.count {
+                return;
+            }
+            let under_way: Vec<String> = state
+                .0
+                .iter()
+                .map(|(name, since)| format!("{name} {} s", since.elapsed().as_secs()))
+                .collect();
+            let mut line = format!("  {} of {}: {}", state.1, self.count, under_way.join(", "));
+            line.truncate(line.floor_char_boundary(79));
+            eprint!("{}{line}", Self::CLEAR);
+            // A line without its end stays in no buffer: standard error has none.
+            let _ = std::io::stderr().flush();
+            drop(state);
+            thread::sleep(Self::TICK);
+        }
+    }
 }
 
 /// One line per action.

@@ -12,7 +12,7 @@ use xtask_core::report::{self, checksums};
 
 use super::gather::{Gathered, gather};
 use super::{On, Release, contents};
-use crate::exit::{Exit, refused};
+use crate::exit::{Exit, refused, usage};
 use crate::ops::archive;
 use crate::ops::files::{self, TempFolder};
 use crate::ops::forge;
@@ -41,19 +41,25 @@ pub(crate) struct FinalizeArgs {
 /// `cargo xtask finalize`.
 pub(crate) fn run(root: Option<&Path>, args: &FinalizeArgs) -> anyhow::Result<Exit> {
     let release = Release::open(root, &args.on)?;
-    if args.one_machine && !matches!(release.forge, forge::Forge::Dir(_)) {
-        return Err(crate::exit::usage(
-            "--one-machine is for rehearsals with --forge dir:PATH only",
+    if args.one_machine && !release.forge.rehearses()? {
+        return Err(usage(
+            "--one-machine is for rehearsals only: --forge dir:PATH, or a GitHub on a Unix socket of this machine",
         ));
     }
     release.check_clean()?;
     let work = TempFolder::new(&std::env::temp_dir())?;
     let dist = release.workspace.root.join("dist");
     let from = args.from.clone().or_else(|| dist.is_dir().then_some(dist));
-    let gathered = gather(&release, from.as_deref(), work.path())?;
+    // What is fetched from the draft outlives a run that dies after it dropped the draft to fill it anew.
+    let kept = release.workspace.root.join("target/finalize").join(&release.head.commit);
+    let gathered = gather(&release, from.as_deref(), &kept)?;
     let files = judge(&release, gathered, args.one_machine, work.path())?;
     let order = release.order(Stage::Publish, files)?;
-    release.drive(&order, args.execute)
+    let exit = release.drive(&order, args.execute)?;
+    if args.execute || !release.forge.is_remote() {
+        files::remove(&kept)?;
+    }
+    Ok(exit)
 }
 
 /// Compares and audits everything; returns every file of the release.

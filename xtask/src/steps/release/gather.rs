@@ -30,11 +30,12 @@ pub(super) struct Gathered {
     pub(super) smoke: Vec<Value>,
 }
 
-/// Looks into `from`, then into the forge; what is fetched goes into `work`.
+/// Looks into `from`, then into the forge, then into what an earlier run fetched from it; what is fetched
+/// goes into `kept`.
 pub(super) fn gather(
     release: &Release,
     from: Option<&Path>,
-    work: &Path,
+    kept: &Path,
 ) -> anyhow::Result<Gathered> {
     let mut gathered = Gathered::default();
     if let Some(from) = from {
@@ -43,7 +44,7 @@ pub(super) fn gather(
         }
         look(release, from, DEPTH, &mut gathered)?;
     }
-    fetch(release, work, &mut gathered)?;
+    fetch(release, kept, &mut gathered)?;
     Ok(gathered)
 }
 
@@ -95,7 +96,7 @@ fn add(gathered: &mut Gathered, name: String, path: PathBuf) -> anyhow::Result<(
 }
 
 /// Fetches from the forge what is not in hand: assets, and manifests of platforms that none describes.
-fn fetch(release: &Release, work: &Path, gathered: &mut Gathered) -> anyhow::Result<()> {
+fn fetch(release: &Release, kept: &Path, gathered: &mut Gathered) -> anyhow::Result<()> {
     let described = |gathered: &Gathered, platform: &str| {
         let records = gathered.manifests.iter().filter_map(|m| m["assets"].as_array()).flatten();
         records.into_iter().any(|record| record["platform"] == platform)
@@ -119,35 +120,40 @@ fn fetch(release: &Release, work: &Path, gathered: &mut Gathered) -> anyhow::Res
     let whole = |state: &core::ReleaseState| {
         let has = |name: &str| {
             let asset = chosen(state).and_then(|held| held.asset(name));
-            asset.is_some_and(|asset| asset.digest.is_some())
+            asset.is_some_and(|asset| asset.digest.is_some()) || kept.join(name).is_file()
         };
         absent.iter().all(|name| has(name))
             && (has(own) || undescribed.iter().all(|platform| has(&traveller_name(platform))))
     };
     let state = release.forge.settled(&release.plan.tag, release.release_id, whole)?;
-    let Some(held) = chosen(&state) else { return Ok(()) };
-    let fetch = |asset: &core::Asset| -> anyhow::Result<PathBuf> {
-        let to = work.join(&asset.name);
-        release.forge.fetch(held.id, asset, &to)?;
-        Ok(to)
+    let fetch = |name: &str| -> anyhow::Result<Option<PathBuf>> {
+        let to = kept.join(name);
+        match chosen(&state).and_then(|held| Some((held.id, held.asset(name)?))) {
+            Some((id, asset)) => {
+                files::make_folder(kept)?;
+                release.forge.fetch(id, asset, &to)?;
+                Ok(Some(to))
+            }
+            None => Ok(to.is_file().then_some(to)),
+        }
     };
     for name in absent {
-        if let Some(asset) = held.asset(name) {
-            gathered.assets.insert(name.to_owned(), fetch(asset)?);
+        if let Some(path) = fetch(name)? {
+            gathered.assets.insert(name.to_owned(), path);
         }
     }
     let mut still = Vec::new();
     for platform in undescribed {
-        match held.asset(&traveller_name(&platform)) {
-            Some(asset) => gathered.manifests.push(read(&fetch(asset)?)?),
+        match fetch(&traveller_name(&platform))? {
+            Some(path) => gathered.manifests.push(read(&path)?),
             None => still.push(platform),
         }
     }
     // An earlier run that got as far as removing what travelled has left the release's own manifest.
     if !still.is_empty()
-        && let Some(asset) = held.asset(own)
+        && let Some(path) = fetch(own)?
     {
-        let mut manifest = read(&fetch(asset)?)?;
+        let mut manifest = read(&path)?;
         if let Some(records) = manifest["assets"].as_array_mut() {
             records.retain(|record| still.iter().any(|platform| record["platform"] == **platform));
         }

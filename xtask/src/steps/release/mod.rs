@@ -77,8 +77,10 @@ impl Release {
         names::check_tag(&on.tag).map_err(usage)?;
         let mut workspace = Workspace::open(root)?;
         if !on.only.is_empty() {
-            if on.forge == Which::GitHub {
-                return Err(usage("--only is for rehearsals with --forge dir:PATH only"));
+            if on.forge == Which::GitHub && !forge::is_loopback()? {
+                return Err(usage(
+                    "--only is for rehearsals only: --forge dir:PATH, or a GitHub on a Unix socket of this machine",
+                ));
             }
             workspace.config.keep_targets(&on.only);
         }

@@ -6,8 +6,9 @@ use anyhow::Context as _;
 use clap::Args;
 use xtask_core::plan::Invocation;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, usage};
 use crate::ops::files::TempFolder;
+use crate::ops::forge::{self, Which};
 use crate::ops::proc::{self, Output};
 use crate::ops::{cargo, git};
 use crate::steps::workspace::Workspace;
@@ -21,6 +22,13 @@ pub(crate) struct RehearseArgs {
     /// Platforms or triples to rehearse [default: those of the host's own triple]
     #[arg(long, value_name = "TARGET")]
     target: Vec<String>,
+    /// `dir`, a folder of its own; or `github`, when `gh` is set to a Unix socket of this machine
+    /// (`http_unix_socket` in its configuration): a rehearsal never reaches users
+    #[arg(long, value_name = "FORGE", default_value = "dir")]
+    forge: String,
+    /// Where `verify` fetches from with `--forge github`; without it that step is not rehearsed
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
     /// Keep the clone and the folder with the releases here
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -42,9 +50,10 @@ pub(crate) fn run(root: Option<&Path>, args: &RehearseArgs) -> anyhow::Result<Ex
     let folder = args.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
     let folder = std::path::absolute(&folder)
         .with_context(|| format!("`{}` is no path", folder.display()))?;
+    let forge = forge(&args.forge, &folder.join("releases"))?;
     let clone = clone(&workspace.root, &folder.join("clone"), &tag)?;
-    let steps = Steps { clone, forge: format!("dir:{}", folder.join("releases").display()), tag };
-    steps.all(&platforms)?;
+    let steps = Steps { clone, forge, tag, base_url: args.base_url.clone() };
+    let verified = steps.all(&platforms)?;
 
     println!("rehearsed {} for {}", steps.tag, platforms.join(", "));
     println!("not rehearsed:");
@@ -52,8 +61,28 @@ pub(crate) fn run(root: Option<&Path>, args: &RehearseArgs) -> anyhow::Result<Ex
         println!("  {} ({}, runner {})", target.platform, target.builder.name(), target.runner);
     }
     println!("  the smoke test on a machine other than the builder");
+    if !verified {
+        println!("  verify: no --base-url says where the release can be fetched from");
+    }
     println!("  GitHub itself");
     Ok(Exit::Done)
+}
+
+/// The forge that the steps are told.
+fn forge(word: &str, releases: &Path) -> anyhow::Result<String> {
+    let named = if word == "dir" { format!("dir:{}", releases.display()) } else { word.to_owned() };
+    match named.parse::<Which>().map_err(usage)? {
+        Which::GitHub if !forge::is_loopback()? => Err(usage(
+            "a rehearsal would publish on GitHub: set `http_unix_socket` in gh's configuration (GH_CONFIG_DIR) to a loopback GitHub, or rehearse with --forge dir",
+        )),
+        // The steps run in a clone: a path is the caller's.
+        Which::Dir(path) => {
+            let path = std::path::absolute(&path)
+                .with_context(|| format!("`{}` is no path", path.display()))?;
+            Ok(format!("dir:{}", path.display()))
+        }
+        Which::GitHub => Ok(named),
+    }
 }
 
 /// A clone of HEAD with the tag at it: what CI would check out.
@@ -81,17 +110,26 @@ struct Steps {
     clone: PathBuf,
     forge: String,
     tag: String,
+    base_url: Option<String>,
 }
 
 impl Steps {
-    fn all(&self, platforms: &[String]) -> anyhow::Result<()> {
+    /// Whether the published release could be fetched, and so verified.
+    fn all(&self, platforms: &[String]) -> anyhow::Result<bool> {
         let mut dist = vec!["dist", "--strict"];
         dist.extend(platforms.iter().flat_map(|platform| ["--target", platform.as_str()]));
         self.step(&dist, &[])?;
         self.on_forge("draft", &["--execute"], platforms)?;
         self.on_forge("upload", &["--execute", "--from", "dist"], platforms)?;
         self.on_forge("finalize", &["--execute", "--one-machine", "--strict"], platforms)?;
-        self.on_forge("verify", &["--strict"], platforms)
+        let mut verify = vec!["--strict"];
+        match &self.base_url {
+            Some(url) => verify.extend(["--base-url", url.as_str()]),
+            None if self.forge == "github" => return Ok(false),
+            None => {}
+        }
+        self.on_forge("verify", &verify, platforms)?;
+        Ok(true)
     }
 
     fn on_forge(&self, name: &str, more: &[&str], platforms: &[String]) -> anyhow::Result<()> {
@@ -105,13 +143,14 @@ impl Steps {
     fn step(&self, words: &[&str], more: &[&str]) -> anyhow::Result<()> {
         eprintln!("rehearsing: cargo xtask {}", words.join(" "));
         let program = std::env::current_exe().context("cannot find the xtask's own program")?;
-        let run = Invocation::new(program.to_string_lossy())
+        let mut run = Invocation::new(program.to_string_lossy())
             .args(words.iter().chain(more).copied())
             .cwd(self.clone.to_string_lossy().into_owned());
-        let run = match std::env::var("XTASK_TOOLS") {
-            Ok(tools) => run.env("XTASK_TOOLS", tools),
-            Err(_) => run,
-        };
+        for name in ["XTASK_TOOLS", "XTASK_FORGE_PAUSE_MS"].iter().chain(forge::PASSED) {
+            if let Ok(value) = std::env::var(name) {
+                run = run.env(*name, value);
+            }
+        }
         proc::check(&run, Output::Show).map(drop)
     }
 }

@@ -1,13 +1,14 @@
 //! `status`: what the forge holds, against the plan.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
-use xtask_core::release::{Asset, AssetState, ReleaseState, Tag, mark};
+use xtask_core::release::{Asset, AssetState, Manifest, ReleaseState, Tag, mark};
 
 use super::{On, Release};
-use crate::exit::Exit;
+use crate::exit::{Exit, usage};
+use crate::ops::forge;
 
 /// Arguments of `status`.
 #[derive(Debug, Args)]
@@ -17,13 +18,17 @@ pub(crate) struct StatusArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Folder with files to compare with, by their names [default: `dist` beside xtask.toml, if there]
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
 }
 
 /// `cargo xtask status`: done when the tag is at this commit and one release holds what is planned.
 pub(crate) fn run(root: Option<&Path>, args: &StatusArgs) -> anyhow::Result<Exit> {
     let release = Release::open(root, &args.on)?;
-    let state = release.forge.state(&release.plan.tag, release.release_id)?;
-    let problems = problems(&release, &state);
+    let state = release.forge.settled(&release.plan.tag, release.release_id, |_| true)?;
+    let here = here(&release, args.from.as_deref())?;
+    let problems = problems(&release, &state, &here);
     if args.json {
         println!("{:#}", as_json(&release, &state, &problems));
     } else {
@@ -32,8 +37,25 @@ pub(crate) fn run(root: Option<&Path>, args: &StatusArgs) -> anyhow::Result<Exit
     Ok(if problems.is_empty() { Exit::Done } else { Exit::Findings })
 }
 
+/// The plan's files in the folder.
+fn here(release: &Release, from: Option<&Path>) -> anyhow::Result<Manifest> {
+    let dist = release.workspace.root.join("dist");
+    if let Some(from) = from.filter(|from| !from.is_dir()) {
+        return Err(usage(format!("`{}` is no folder", from.display())));
+    }
+    let mut here = Manifest::new();
+    // What finalize makes is its own to compare.
+    for asset in release.of_targets() {
+        let path = from.unwrap_or(&dist).join(&asset.name);
+        if path.is_file() {
+            here.insert(asset.name.clone(), forge::expected(&path)?);
+        }
+    }
+    Ok(here)
+}
+
 /// Everything that is not as it must be in the end.
-fn problems(release: &Release, state: &ReleaseState) -> Vec<String> {
+fn problems(release: &Release, state: &ReleaseState, here: &Manifest) -> Vec<String> {
     let mut problems = Vec::new();
     match &state.tag {
         Tag::Missing => problems.push(format!("tag {} is not on the forge", release.plan.tag)),
@@ -65,6 +87,8 @@ fn problems(release: &Release, state: &ReleaseState) -> Vec<String> {
                 problems.push(format!("{}: its upload is not complete", asset.name));
             } else if asset.digest.is_none() {
                 problems.push(format!("{}: the forge gives no digest", asset.name));
+            } else if let Some(expected) = here.get(&asset.name).filter(|e| !asset.is(e)) {
+                problems.push(asset.difference(expected));
             }
         }
     }

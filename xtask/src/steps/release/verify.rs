@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 use xtask_core::plan::{AssetKind, Invocation, Package, Target};
-use xtask_core::release::{Manifest, agree};
+use xtask_core::release::{Manifest, agree, notes};
 use xtask_core::report::{Outcome, checksums, provenance};
 
 use super::finalize::{audit, made_for, program};
@@ -35,6 +35,9 @@ pub(crate) struct VerifyArgs {
     /// Where releases are fetched from
     #[arg(long, value_name = "URL", default_value = "https://github.com")]
     base_url: String,
+    /// Where the release's text is read
+    #[arg(long, value_name = "URL", default_value = "https://api.github.com")]
+    api_url: String,
     /// A check that cannot run here fails
     #[arg(long)]
     strict: bool,
@@ -53,6 +56,7 @@ pub(crate) fn run(root: Option<&Path>, mut args: VerifyArgs) -> anyhow::Result<E
         (None, Forge::GitHub(_)) => fetch(&release, &args.base_url, work.path()),
     };
     let mut list = Checklist::default();
+    let public = args.from.is_none() && matches!(release.forge, Forge::GitHub(_));
     let (files, absent) = files?;
     list.check("every asset of the plan is there", absent);
     list.check("the checksum file lists all others, and they match", sums(&release, &files)?);
@@ -66,6 +70,13 @@ pub(crate) fn run(root: Option<&Path>, mut args: VerifyArgs) -> anyhow::Result<E
     }
     list.check("every program passes the audit, from its bytes", found);
     smoke(&release, &files, &args, work.path(), &mut list)?;
+    if public {
+        let client = Curl { base: &args.base_url, api: &args.api_url, folder: work.path() };
+        latest(&release, &client, &mut list)?;
+        text(&release, &client, &mut list)?;
+    } else {
+        list.not_run("the latest release, and the release's text", "a folder has none");
+    }
     list.end(&release.plan.tag, args.strict)
 }
 
@@ -90,10 +101,7 @@ fn in_folder(release: &Release, folder: &Path) -> anyhow::Result<(Files, Vec<Str
 
 /// Through the public addresses, without a token.
 fn fetch(release: &Release, base: &str, work: &Path) -> anyhow::Result<(Files, Vec<String>)> {
-    let base = base.trim_end_matches('/');
-    if !base.starts_with("https://") && !base.starts_with("http://") {
-        return Err(usage(format!("`{base}` is no address: write https://…")));
-    }
+    let base = address(base)?;
     let folder = work.join("fetched");
     files::make_folder(&folder)?;
     let mut files = Files::new();
@@ -103,19 +111,122 @@ fn fetch(release: &Release, base: &str, work: &Path) -> anyhow::Result<(Files, V
         let url =
             format!("{base}/{repository}/releases/download/{}/{}", release.plan.tag, asset.name);
         let to = folder.join(&asset.name);
-        let run = Invocation::new("curl")
-            .args(["--fail", "--location", "--silent", "--show-error", "--retry", "3"])
-            .args(["--proto", "=https,http", "--output", &asset.name, "--", &url])
-            .cwd(folder.to_string_lossy().into_owned())
-            .deadline(DEADLINE);
-        let outcome = proc::run(&run, Output::Capture)?;
-        if outcome.success() {
-            files.insert(asset.name.clone(), to);
-        } else {
-            absent.push(format!("{url}: {}{}", outcome.ended(), proc::tail(&outcome)));
+        match curl(&url, &folder, &asset.name)? {
+            Ok(()) => drop(files.insert(asset.name.clone(), to)),
+            Err(problem) => absent.push(problem),
         }
     }
     Ok((files, absent))
+}
+
+/// An address without its last slash.
+fn address(text: &str) -> anyhow::Result<&str> {
+    if !text.starts_with("https://") && !text.starts_with("http://") {
+        return Err(usage(format!("`{text}` is no address: write https://…")));
+    }
+    Ok(text.trim_end_matches('/'))
+}
+
+/// Fetches one file, as anybody would: without a token, without anybody's `.curlrc`. What is wrong, when it
+/// cannot be had.
+fn curl(url: &str, folder: &Path, name: &str) -> anyhow::Result<Result<(), String>> {
+    // Whoever asks for TLS gets nothing without it.
+    let protocols = if url.starts_with("https://") { "=https" } else { "=https,http" };
+    let run = Invocation::new("curl")
+        .args(["--disable", "--fail", "--location", "--silent", "--show-error", "--retry", "3"])
+        .args(["--connect-timeout", "30", "--speed-time", "60", "--speed-limit", "1024"])
+        .args(["--proto", protocols, "--output", name, "--", url])
+        .cwd(folder.to_string_lossy().into_owned())
+        .deadline(DEADLINE);
+    let outcome = proc::run(&run, Output::Capture)?;
+    if outcome.success() {
+        return Ok(Ok(()));
+    }
+    files::remove(&folder.join(name))?;
+    Ok(Err(format!("{url}: {}{}", outcome.ended(), proc::tail(&outcome))))
+}
+
+/// The public addresses, and where what they give goes.
+struct Curl<'a> {
+    base: &'a str,
+    api: &'a str,
+    folder: &'a Path,
+}
+
+impl Curl<'_> {
+    fn json(&self, url: &str, name: &str) -> anyhow::Result<Result<Value, String>> {
+        if let Err(problem) = curl(url, self.folder, name)? {
+            return Ok(Err(problem));
+        }
+        let text = files::read_text(&self.folder.join(name))?;
+        Ok(serde_json::from_str(&text).map_err(|error| format!("{url}: no JSON: {error}")))
+    }
+}
+
+/// Where `releases/latest` leads: to the highest stable version, and never to a pre-release.
+fn latest(release: &Release, client: &Curl<'_>, list: &mut Checklist) -> anyhow::Result<()> {
+    let what = "the latest release is the highest stable version";
+    let settings = &release.plan.config.release;
+    let url = format!(
+        "{}/{}/releases/latest/download/{}",
+        address(client.base)?,
+        settings.repository,
+        settings.manifest
+    );
+    let own = &release.plan.version;
+    let found = match client.json(&url, "latest.json")? {
+        Ok(manifest) => manifest["tag"].as_str().unwrap_or_default().to_owned(),
+        Err(_) if notes::is_prerelease(own) => {
+            list.not_run(what, "no release is the latest, and this is a pre-release");
+            return Ok(());
+        }
+        Err(problem) => {
+            list.check(what, vec![problem]);
+            return Ok(());
+        }
+    };
+    let prefix = settings.tag.split("{version}").next().unwrap_or_default();
+    let version = found.strip_prefix(prefix).unwrap_or(&found);
+    let right = if notes::is_prerelease(own) {
+        found != release.plan.tag && !notes::is_prerelease(version)
+    } else {
+        found == release.plan.tag
+            || notes::is_highest(version, &settings.tag, [release.plan.tag.as_str()])
+    };
+    let problem = format!("{url} leads to {found}; mark the highest stable version as the latest");
+    list.check(what, if right { Vec::new() } else { vec![problem] });
+    Ok(())
+}
+
+/// The release's text holds the notes of its version, and says whether it is a pre-release.
+fn text(release: &Release, client: &Curl<'_>, list: &mut Checklist) -> anyhow::Result<()> {
+    let what = "the release's text holds the version's notes";
+    let tag = &release.plan.tag;
+    let repository = &release.plan.config.release.repository;
+    let url = format!("{}/repos/{repository}/releases/tags/{tag}", address(client.api)?);
+    let found = match client.json(&url, "release.json")? {
+        Ok(found) => found,
+        Err(problem) => {
+            list.not_run(what, &problem);
+            return Ok(());
+        }
+    };
+    let mut problems = Vec::new();
+    let prerelease = notes::is_prerelease(&release.plan.version);
+    if found["prerelease"] != prerelease {
+        problems.push(format!("{url}: prerelease is {}, not {prerelease}", found["prerelease"]));
+    }
+    let body = found["body"].as_str().unwrap_or_default().replace("\r\n", "\n");
+    match release.notes() {
+        Ok(notes) if body.contains(notes.replace("\r\n", "\n").trim()) => {}
+        Ok(_) => problems.push(format!("{url}: its text is not the notes of {tag}; edit it")),
+        Err(error) => {
+            list.not_run(what, &format!("{error:#}"));
+            return Ok(());
+        }
+    }
+    list.check(what, problems);
+    Ok(())
 }
 
 fn sums(release: &Release, files: &Files) -> anyhow::Result<Vec<String>> {
