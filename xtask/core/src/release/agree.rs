@@ -67,6 +67,8 @@ pub fn merge(plan: &Plan, source: &Source<'_>, parts: &[Value]) -> Result<Value,
     }
     let mut release = parts.first().cloned().unwrap_or_default();
     release["assets"] = Value::Array(merged);
+    // Made anew, from these.
+    release["files"] = Value::Array(Vec::new());
     Ok(release)
 }
 
@@ -237,7 +239,8 @@ pub fn add_smoke(parts: &mut [Value], runs: &[Value]) -> Result<(), Vec<String>>
 /// Compares the files in hand with a merged manifest's sizes and digests.
 pub fn differing_files(manifest: &Value, files: &Manifest) -> Vec<String> {
     let mut problems = Vec::new();
-    for record in manifest["assets"].as_array().map(Vec::as_slice).unwrap_or_default() {
+    let listed = ["assets", "files"].into_iter().filter_map(|key| manifest[key].as_array());
+    for record in listed.flatten() {
         let name = record["name"].as_str().unwrap_or_default();
         let said = record["size"].as_u64().zip(record["sha256"].as_str().and_then(Digest::parse));
         let said = said.map(|(size, digest)| Expected { size, digest });
