@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the seed corpora of the Mach-O, PE and signer targets: small files of every kind that zig
-# links, signed and not, thin and universal. Usage: fuzz/seeds.sh
+# Makes the seed corpora: small files of every kind that zig links, for ELF of each architecture with
+# versions, for Mach-O signed and not, thin and universal. Usage: fuzz/seeds.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build --quiet --locked --package xtask
@@ -8,10 +8,23 @@ xtask=$PWD/target/debug/xtask
 zig=$("$xtask" tool ziglang)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p fuzz/corpus/{macho,pe,sign}
+mkdir -p fuzz/corpus/{elf,macho,pe,sign}
 printf 'int main(void) { return 0; }\n' >"$work/main.c"
 printf 'int answer = 42;\n' >"$work/lib.c"
 printf '__declspec(dllimport) void __stdcall ExitProcess(unsigned);\nvoid start(void) { ExitProcess(0); }\n' >"$work/win.c"
+
+printf 'int answer(void); int main(void) { return answer(); }\n' >"$work/use.c"
+printf 'int answer(void) { return 42; }\n' >"$work/answer.c"
+printf 'GLIBC_2.39 { global: answer; };\n' >"$work/versions"
+for target in {x86_64,x86,aarch64,powerpc64le,powerpc64,s390x,riscv64,loongarch64,sparc64}-linux-gnu \
+  {mips,mipsel}-linux-gnueabihf mips64el-linux-gnuabi64; do
+  arch=${target%%-*}
+  flags=(cc -target "$target" -nostdlib -O1 -s)
+  "$zig" "${flags[@]}" -shared -fPIC -Wl,-soname,libc.so.6 -Wl,--version-script="$work/versions" "$work/answer.c" \
+    -o "$work/libc.so.6"
+  cp "$work/libc.so.6" "fuzz/corpus/elf/$arch.so"
+  "$zig" "${flags[@]}" -fPIE -pie -Wl,-e,main "$work/use.c" "$work/libc.so.6" -o "fuzz/corpus/elf/$arch"
+done
 
 macho() { # name, arguments of zig cc
   "$zig" cc -O1 "${@:2}" -o "$work/$1"

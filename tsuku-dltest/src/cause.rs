@@ -39,10 +39,14 @@ const TELLING: &[(&str, Kind)] = &[
     ("unsupported version", Kind::Corrupt),
     ("invalid target namespace", Kind::Other),
     ("DT_RELR without GLIBC_ABI_DT_RELR", Kind::Corrupt),
+    ("cannot map zero-fill pages", Kind::Corrupt),
+    ("cannot apply additional memory protection", Kind::Corrupt),
+    ("cannot change memory protections", Kind::Corrupt),
     // musl
     ("initial-exec TLS resolves to dynamic definition", Kind::StaticTls),
     ("unsupported relocation type", Kind::NotLoadable),
     ("Exec format error", Kind::Corrupt),
+    ("RELRO protection failed", Kind::Corrupt),
     // dyld
     ("code signature", Kind::CodeSignature),
     ("incompatible architecture", Kind::WrongArch),
@@ -71,12 +75,20 @@ fn plain<'a>(kind: Kind) -> Cause<'a> {
     Cause { kind, missing: None, needed_by: None }
 }
 
+/// musl's reasons why there is no such file to open.
+const UNFOUND: &[&str] = &[
+    ": No such file",
+    ": Permission denied",
+    ": Symbolic link loop",
+    ": Not a directory",
+    ": Filename too long",
+];
+
 /// A file that cannot be opened: the library itself, or one it needs.
 fn unfound<'a>(message: &'a [u8], path: &[u8]) -> Option<Cause<'a>> {
     let glibc = find(message, ": cannot open shared object file").map(|end| &message[..end]);
     let musl = after(message, "Error loading shared library ").and_then(|rest| {
-        let end = find(rest, ": No such file").or_else(|| find(rest, ": Permission denied"))?;
-        Some(&rest[..end])
+        UNFOUND.iter().find_map(|reason| find(rest, reason)).map(|end| &rest[..end])
     });
     let dyld = after(message, "Library not loaded: ")
         .map(|rest| rest.split(|byte| *byte == b'\n').next().unwrap_or(rest));

@@ -1,6 +1,7 @@
 //! What a child process does: check, load, explain, unload. It reports each step before it takes it.
 
 use crate::cause;
+use crate::diagnosis;
 use crate::elf::{self, Libc, Library};
 use crate::record::{Record, State};
 use crate::report::{Failure, Kind, Phase};
@@ -21,8 +22,13 @@ pub enum Task<'a> {
         /// The value of `--root`.
         root: Option<&'a [u8]>,
     },
-    /// Look for the reason why the library at this path crashed.
-    Examine(&'a [u8]),
+    /// Look for the reason why the library at this path crashed, or hung.
+    Examine {
+        /// As given by the caller.
+        path: &'a [u8],
+        /// Whether to let it crash again, and note where.
+        again: bool,
+    },
 }
 
 impl<'a> Task<'a> {
@@ -30,7 +36,7 @@ impl<'a> Task<'a> {
     pub fn perform(self, record: &Record) {
         match self {
             Self::Test { path, root } => test(record, path, root),
-            Self::Examine(path) => examine(record, path),
+            Self::Examine { path, again } => examine(record, path, again),
         }
     }
 
@@ -39,7 +45,8 @@ impl<'a> Task<'a> {
         match self {
             Self::Test { path, root: None } => vec![b"test", path],
             Self::Test { path, root: Some(root) } => vec![b"test", path, root],
-            Self::Examine(path) => vec![b"examine", path],
+            Self::Examine { path, again: false } => vec![b"examine", path],
+            Self::Examine { path, again: true } => vec![b"examine", path, b"again"],
         }
     }
 
@@ -48,7 +55,8 @@ impl<'a> Task<'a> {
         match args {
             [b"test", path] => Some(Self::Test { path, root: None }),
             [b"test", path, root] => Some(Self::Test { path, root: Some(root) }),
-            [b"examine", path] => Some(Self::Examine(path)),
+            [b"examine", path] => Some(Self::Examine { path, again: false }),
+            [b"examine", path, b"again"] => Some(Self::Examine { path, again: true }),
             _ => None,
         }
     }
@@ -166,17 +174,10 @@ fn check_file(name: &[u8], path: &[u8]) -> Result<(), Failure> {
     read_library(name, path)?;
     // musl asks neither for the machine nor for the libc of what a library needs.
     if Libc::OWN == Libc::Musl {
-        let nodes = search::walk(&SystemFiles, name, library_path().as_deref());
-        if let Some((index, failure)) = first_unfit(&nodes) {
-            let mut error = failure.error.clone();
-            error.extend_from_slice(b" (");
-            error.extend_from_slice(&nodes[index].name);
-            error.push(b')');
-            let needed_by = nodes[index].parent.map(|parent| search::chain(&nodes, parent));
-            return Err(Failure {
-                needed_by: needed_by.unwrap_or_default(),
-                ..Failure::new(failure.kind, Phase::Check, error)
-            });
+        let nodes = tree(name);
+        if let Some((index, failure)) = diagnosis::first_unfit(&nodes) {
+            let needed_by = diagnosis::users(&nodes, index);
+            return Err(Failure { needed_by, ..failure.clone() });
         }
     }
     Ok(())
@@ -261,61 +262,30 @@ fn inside(path: &[u8], root: &[u8]) -> Result<Target, Failure> {
 
 /// Adds to a failure who needs what is missing, and where it was looked for.
 fn explain(failure: Failure, cause: &cause::Cause<'_>, path: &[u8]) -> Failure {
-    let nodes = search::walk(&SystemFiles, path, library_path().as_deref());
     // glibc does not say why a segment cannot be mapped.
     let unmapped = cause::find(&failure.error, ": failed to map segment");
     let object = unmapped.map(|end| &failure.error[..end]);
     if object.is_some_and(sys::is_noexec) {
         return Failure { kind: Kind::Noexec, ..failure };
     }
-    let named = |name: &[u8]| {
-        nodes.iter().position(|node| node.path.as_deref() == Some(name) || node.name == name)
-    };
-    let Some(at) = cause.missing.or(cause.needed_by).and_then(named) else { return failure };
-    if cause.missing.is_none() {
-        return Failure { needed_by: search::chain(&nodes, at), ..failure };
-    }
-    let node = &nodes[at];
-    let chain = node.parent.map(|parent| search::chain(&nodes, parent)).unwrap_or_default();
-    let mut error = failure.error.clone();
-    // The client prints nothing but this text.
-    if chain.len() > 1 {
-        let reversed: Vec<&[u8]> = chain.iter().rev().map(Vec::as_slice).collect();
-        error.extend_from_slice(b" (needed by ");
-        error.extend_from_slice(&reversed.join(b", needed by ".as_slice()));
-        error.push(b')');
-    }
-    // glibc calls a library for another machine a file that is not there.
-    let kind = match &node.library {
-        Err(reason) if reason.kind != Kind::NotFound => {
-            error.extend_from_slice(b"; in fact: ");
-            error.extend_from_slice(&reason.error);
-            reason.kind
-        }
-        _ => failure.kind,
-    };
-    Failure { kind, error, needed_by: chain, searched: node.searched.clone(), ..failure }
+    diagnosis::refine(failure, cause, &tree(path))
 }
 
-/// The first library of a tree that is there but cannot be loaded, the root apart.
-fn first_unfit(nodes: &[Node]) -> Option<(usize, &Failure)> {
-    nodes.iter().enumerate().skip(1).find_map(|(index, node)| {
-        let failure = node.library.as_ref().err()?;
-        (failure.kind != Kind::NotFound).then_some((index, failure))
-    })
+/// The library and all that it needs.
+fn tree(path: &[u8]) -> Vec<Node> {
+    search::walk(&SystemFiles, path, library_path().as_deref())
 }
 
-/// Finds, after a crash, a library of the tree that explains it, for damaged files crash loaders. If
-/// there is none, lets it happen again and notes where.
-fn examine(record: &Record, path: &[u8]) {
-    let nodes = search::walk(&SystemFiles, path, library_path().as_deref());
-    if let Some((index, failure)) = first_unfit(&nodes) {
-        let needed_by = nodes[index].parent.map(|parent| search::chain(&nodes, parent));
-        return record
-            .fail(&Failure { needed_by: needed_by.unwrap_or_default(), ..failure.clone() });
+/// Finds, after a crash or a hang, a library of the tree that explains it, for damaged files crash
+/// loaders and FIFOs stop them. If there is none, lets a crash happen `again` and notes where.
+fn examine(record: &Record, path: &[u8], again: bool) {
+    let nodes = tree(path);
+    if let Some((index, failure)) = diagnosis::first_unfit(&nodes) {
+        let needed_by = diagnosis::users(&nodes, index);
+        return record.fail(&Failure { needed_by, ..failure.clone() });
     }
     #[cfg(target_os = "linux")]
-    if let Ok(name) = CString::new(path) {
+    if again && let Ok(name) = CString::new(path) {
         sys::crash_again(record, &name);
     }
 }
@@ -352,7 +322,8 @@ mod tests {
         for task in [
             Task::Test { path: b"/a", root: None },
             Task::Test { path: b"", root: Some(b"/r") },
-            Task::Examine(b"/a"),
+            Task::Examine { path: b"/a", again: false },
+            Task::Examine { path: b"/a", again: true },
         ] {
             assert_eq!(Task::from_args(&task.to_args()), Some(task));
         }

@@ -10,6 +10,10 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
+mod segments;
+
+use segments::Segments;
+
 /// Bytes that can be read by position.
 pub trait Source {
     /// The number of bytes.
@@ -43,7 +47,8 @@ pub struct Library {
     pub rpath: Option<Vec<u8>>,
     /// `DT_RUNPATH`.
     pub runpath: Option<Vec<u8>>,
-    /// Version names from `DT_VERNEED`, whichever library must have them.
+    /// Version names from `DT_VERNEED`, whichever library must have them; left out where the libc
+    /// shows without them.
     pub versions: Vec<Vec<u8>>,
 }
 
@@ -71,8 +76,6 @@ const MACHINES: &[(u16, &str)] = &[
     (258, "LoongArch"),
 ];
 
-const PT_LOAD: u32 = 1;
-const PT_DYNAMIC: u32 = 2;
 const DT_NEEDED: u64 = 1;
 const DT_STRTAB: u64 = 5;
 const DT_STRSZ: u64 = 10;
@@ -82,11 +85,13 @@ const DT_RUNPATH: u64 = 29;
 const DT_FLAGS_1: u64 = 0x6fff_fffb;
 const DT_VERNEED: u64 = 0x6fff_fffe;
 const DT_VERNEEDNUM: u64 = 0x6fff_ffff;
+/// The tables that a loader reads without asking whether they are there: DT_HASH, DT_STRTAB, DT_SYMTAB,
+/// DT_RELA, DT_JMPREL, DT_GNU_HASH, DT_VERSYM, DT_VERNEED.
+const TABLES: &[u64] = &[4, DT_STRTAB, 6, 7, 23, 0x6fff_fef5, 0x6fff_fff0, DT_VERNEED];
 const DF_1_NOOPEN: u64 = 0x40;
 const DF_1_PIE: u64 = 0x0800_0000;
 
 const HEADER: usize = 64;
-const SEGMENT: usize = 56;
 /// Longest name that is read whole.
 const NAME: usize = 4096;
 /// Bounds for tables whose length the file states: real libraries stay far below.
@@ -96,7 +101,7 @@ const MOST_VERSIONS: usize = 4096;
 /// Checks that `source` is a shared library that can be loaded on this machine, and reads what it
 /// says of itself. The failure is what to tell callers.
 pub fn read(source: &impl Source) -> Result<Library, Failure> {
-    let (library, flags) = read_dynamic(source)?;
+    let (library, flags) = read_dynamic(source, Versions::IfTheyTellTheLibc)?;
     if flags & DF_1_PIE != 0 {
         return Err(fail(
             Kind::NotLoadable,
@@ -112,7 +117,7 @@ pub fn read(source: &impl Source) -> Result<Library, Failure> {
 /// The glibc that a library or a program needs at least, as far as symbols tell: the highest
 /// `GLIBC_x.y` among its versions.
 pub fn glibc_floor(source: &impl Source) -> Option<String> {
-    let (library, _) = read_dynamic(source).ok()?;
+    let (library, _) = read_dynamic(source, Versions::All).ok()?;
     let numbers = |version: &Vec<u8>| -> Option<Vec<u32>> {
         let version = core::str::from_utf8(version.strip_prefix(b"GLIBC_")?).ok()?;
         version.split('.').map(|part| part.parse().ok()).collect()
@@ -122,23 +127,9 @@ pub fn glibc_floor(source: &impl Source) -> Option<String> {
 }
 
 /// Reads the dynamic segment of a library or a position-independent program, and its `DT_FLAGS_1`.
-fn read_dynamic(source: &impl Source) -> Result<(Library, u64), Failure> {
+fn read_dynamic(source: &impl Source, versions: Versions) -> Result<(Library, u64), Failure> {
     let header = identify(source)?;
-    let segments = segments(source, &header)?;
-    whole(source, &segments)?;
-    let Some(dynamic) = segments.iter().find(|segment| segment.kind == PT_DYNAMIC) else {
-        return Err(corrupt("no dynamic segment, so nothing says how to load it"));
-    };
-    library(source, &segments, dynamic)
-}
-
-/// One program header.
-#[derive(Debug, Clone, Copy)]
-struct Segment {
-    kind: u32,
-    offset: u64,
-    address: u64,
-    filled: u64,
+    library(source, &Segments::read(source, &header)?, versions)
 }
 
 fn identify(source: &impl Source) -> Result<[u8; HEADER], Failure> {
@@ -198,61 +189,37 @@ fn foreign(start: &[u8]) -> &'static str {
     known.map_or("invalid ELF header: not an ELF file", |(_, what)| what)
 }
 
-fn segments(source: &impl Source, header: &[u8; HEADER]) -> Result<Vec<Segment>, Failure> {
-    let count = usize::from(half(header, 56));
-    if usize::from(half(header, 54)) != SEGMENT || count == 0 {
-        return Err(corrupt("invalid ELF header: no program headers of the right size"));
-    }
-    let mut table = vec![0; count * SEGMENT];
-    if source.read_at(double(header, 32), &mut table) < table.len() {
-        return Err(corrupt("file too short: the program headers are cut off"));
-    }
-    let segment = |entry: &[u8]| Segment {
-        kind: word(entry, 0),
-        offset: double(entry, 8),
-        address: double(entry, 16),
-        filled: double(entry, 32),
-    };
-    Ok(table.chunks_exact(SEGMENT).map(segment).collect())
-}
-
-/// Every page that a loader would map must be in the file: touching one that is not means SIGBUS.
-fn whole(source: &impl Source, segments: &[Segment]) -> Result<(), Failure> {
-    let size = source.size();
-    // The smallest page of all supported processors: with larger ones no more pages are missing.
-    let page = |end: u64| end.saturating_sub(1) / 4096;
-    let mut loadable = segments.iter().filter(|segment| segment.kind == PT_LOAD).peekable();
-    if loadable.peek().is_none() {
-        return Err(corrupt("no loadable segments"));
-    }
-    for segment in loadable {
-        let Some(end) = segment.offset.checked_add(segment.filled) else {
-            return Err(corrupt("invalid program header: a segment ends beyond all bounds"));
-        };
-        if segment.filled > 0 && page(end) > page(size) {
-            return Err(corrupt(format!(
-                "file too short: truncated at {size} bytes, its segments need {end}"
-            )));
-        }
-    }
-    Ok(())
+/// Which versions to read. There are many, and each is a system call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Versions {
+    All,
+    IfTheyTellTheLibc,
 }
 
 /// Walks the dynamic segment.
 fn library(
     source: &impl Source,
-    segments: &[Segment],
-    dynamic: &Segment,
+    segments: &Segments,
+    wanted: Versions,
 ) -> Result<(Library, u64), Failure> {
-    let mut table = vec![0; usize::try_from(dynamic.filled).unwrap_or(0).min(MOST_DYNAMIC * 16)];
-    let count = source.read_at(dynamic.offset, &mut table);
+    let (offset, length) = segments.dynamic()?;
+    let mut table = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(MOST_DYNAMIC * 16)];
+    let count = source.read_at(offset, &mut table);
     let entries: Vec<(u64, u64)> = table[..count]
         .chunks_exact(16)
         .map(|entry| (double(entry, 0), double(entry, 8)))
         .take_while(|(tag, _)| *tag != 0)
         .collect();
     let value = |wanted| entries.iter().find(|(tag, _)| *tag == wanted).map(|(_, value)| *value);
-    let strings = value(DT_STRTAB).and_then(|address| offset_of(segments, address));
+    if let Some((tag, _)) = entries
+        .iter()
+        .find(|(tag, address)| TABLES.contains(tag) && *address != 0 && !segments.has(*address))
+    {
+        return Err(corrupt(format!(
+            "the table of the dynamic entry {tag:#x} is not in the library"
+        )));
+    }
+    let strings = value(DT_STRTAB).and_then(|address| segments.offset_of(address));
     let names = Names { source, start: strings, size: value(DT_STRSZ).unwrap_or(0) };
     let mut library = Library::default();
     for (tag, offset) in &entries {
@@ -264,8 +231,10 @@ fn library(
             _ => {}
         }
     }
-    if let (Some(address), Some(count)) = (value(DT_VERNEED), value(DT_VERNEEDNUM)) {
-        let start = offset_of(segments, address)
+    let wanted = wanted == Versions::All || !library.needed.iter().any(|name| is_glibc(name));
+    if wanted && let (Some(address), Some(count)) = (value(DT_VERNEED), value(DT_VERNEEDNUM)) {
+        let start = segments
+            .offset_of(address)
             .ok_or_else(|| corrupt("the version table lies outside the file"))?;
         library.versions = versions(source, start, count, &names)?;
     }
@@ -338,15 +307,6 @@ fn versions<S: Source>(
     Ok(versions)
 }
 
-/// Where in the file the byte at `address` is.
-fn offset_of(segments: &[Segment], address: u64) -> Option<u64> {
-    let segment = segments.iter().find(|segment| {
-        segment.kind == PT_LOAD
-            && address.checked_sub(segment.address).is_some_and(|inside| inside < segment.filled)
-    })?;
-    segment.offset.checked_add(address - segment.address)
-}
-
 /// The C library a shared library was made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Libc {
@@ -369,16 +329,18 @@ impl Libc {
     }
 }
 
+fn is_glibc(name: &[u8]) -> bool {
+    name.starts_with(b"libc.so.6") || name.starts_with(b"ld-linux")
+}
+
 impl Library {
     /// The libc that the library names as a dependency, if it names one.
     pub fn libc(&self) -> Option<Libc> {
-        let glibc =
-            |name: &Vec<u8>| name.starts_with(b"libc.so.6") || name.starts_with(b"ld-linux");
         let musl = |name: &Vec<u8>| {
             name.starts_with(b"libc.musl-") || name.starts_with(b"ld-musl-") || name == b"libc.so"
         };
         let versioned = self.versions.iter().any(|version| version.starts_with(b"GLIBC_"));
-        if versioned || self.needed.iter().any(glibc) {
+        if versioned || self.needed.iter().any(|name| is_glibc(name)) {
             Some(Libc::Glibc)
         } else if self.needed.iter().any(musl) {
             Some(Libc::Musl)
@@ -434,6 +396,10 @@ fn double(record: &[u8], at: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SEGMENT: usize = 56;
+    const PT_LOAD: u32 = 1;
+    const PT_DYNAMIC: u32 = 2;
 
     /// A library of one segment: header, program headers, dynamic segment, strings.
     fn sample(dynamic: &[(u64, u64)], strings: &[u8]) -> Vec<u8> {
@@ -502,6 +468,14 @@ mod tests {
             (with(56, 0), Some(Kind::Corrupt)),
             (with(HEADER + SEGMENT, 9), Some(Kind::Corrupt)),
             (with(HEADER + 34, 9), Some(Kind::Corrupt)),
+            (good[..good.len() - 1].to_vec(), Some(Kind::Corrupt)),
+            // The segment's offset, address and size; the dynamic segment's address and file size.
+            (with(HEADER + 9, 1), Some(Kind::Corrupt)),
+            (with(HEADER + 16, 1), Some(Kind::Corrupt)),
+            (with(HEADER + 46, 0xff), Some(Kind::Corrupt)),
+            (with(HEADER + SEGMENT + 20, 9), Some(Kind::Corrupt)),
+            (with(HEADER + SEGMENT + 32, 0), Some(Kind::Corrupt)),
+            (sample(&[(6, 1 << 30)], b"\0"), Some(Kind::Corrupt)),
             (sample(&[(DT_NEEDED, 99)], b"\0"), Some(Kind::Corrupt)),
             (sample(&[(DT_FLAGS_1, DF_1_PIE)], b"\0"), Some(Kind::NotLoadable)),
             (sample(&[(DT_FLAGS_1, DF_1_NOOPEN)], b"\0"), Some(Kind::NotLoadable)),

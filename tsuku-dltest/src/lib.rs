@@ -6,7 +6,7 @@
 //!
 //! [`args`] reads the command line, [`supervise`] is the parent process and [`child`] what it lets
 //! its children do; [`record`] is what they tell it. [`schedule`], [`report`], [`json`], [`elf`],
-//! [`cause`] and [`search`] compute and touch nothing. [`sys`] holds the system and all unsafe code.
+//! [`cause`], [`search`] and [`diagnosis`] compute and touch nothing. [`sys`] holds the system and all unsafe code.
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
@@ -21,6 +21,7 @@ use alloc::vec::Vec;
 pub mod args;
 pub mod cause;
 pub mod child;
+pub mod diagnosis;
 pub mod elf;
 #[cfg(any(target_os = "macos", test))]
 pub mod environment;

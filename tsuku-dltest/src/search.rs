@@ -148,12 +148,13 @@ impl System {
                 CACHE => self.cached(name),
                 directory => Some([directory, b"/", name].concat()),
             };
-            searched.push(place);
+            if !searched.contains(&place) {
+                searched.push(place);
+            }
             let Some(candidate) = candidate else { continue };
             match files.library(&candidate) {
                 Err(failure) if failure.kind == Kind::NotFound => {}
-                // glibc goes on behind a library for another machine; musl takes it.
-                Err(failure) if failure.kind == Kind::WrongArch && self.libc == Libc::Glibc => {
+                Err(failure) if self.goes_on_behind(failure.kind) => {
                     unusable = unusable.or(Some((candidate, failure)));
                 }
                 result => return (Some(candidate), result, searched),
@@ -167,6 +168,12 @@ impl System {
                 (None, Err(failure), searched)
             }
         }
+    }
+
+    /// Whether the loader looks further when it finds a file that fails so: both do behind one that
+    /// they may not read, glibc alone behind one for another machine.
+    fn goes_on_behind(&self, kind: Kind) -> bool {
+        kind == Kind::Unreadable || (kind == Kind::WrongArch && self.libc == Libc::Glibc)
     }
 
     /// The directories to search for what `nodes[parent]` needs, and the cache in its place.

@@ -93,7 +93,7 @@ pub fn run(
             parent.sweep(running.iter().map(|it| &it.child));
             let mut verdict = judge(&it, ending, ms);
             let path = paths.get(it.index).copied().unwrap_or_default();
-            look_into_crash(&parent, path, &mut verdict);
+            look_again(&parent, path, &mut verdict);
             finish(it.index, verdict);
         }
         limit(&parent, &mut schedule, &mut running, clock(), trouble.is_some());
@@ -187,7 +187,17 @@ fn judge(it: &Running, ending: Ending, ms: Millis) -> Verdict {
         }
         _ => failure,
     });
+    let failure = failure.map(|failure| loader_gave_up(failure, output));
     Verdict { failure, ms: Some(ms), output: output.to_vec() }
+}
+
+/// glibc's loader ends the process when it finds a library contradicting itself (elf/dl-minimal.c).
+fn loader_gave_up(failure: Failure, output: &[u8]) -> Failure {
+    let says = crate::cause::find(output, "Inconsistency detected by ld.so").is_some();
+    match (failure.kind, failure.exit_code) {
+        (Kind::Exited, Some(127)) if says => Failure { kind: Kind::Corrupt, ..failure },
+        _ => failure,
+    }
 }
 
 /// What to say of a child that did not come to its own end.
@@ -231,14 +241,15 @@ fn failure(state: State, ending: Ending, killed: Option<Kind>, ms: Millis) -> Fa
     }
 }
 
-/// Adds to the verdict on a crash what a second look can tell: a file that explains it, or where it
-/// happened.
-fn look_into_crash(parent: &Parent, path: &[u8], verdict: &mut Verdict) {
+/// Adds to the verdict on a crash or a hang what a second look can tell: a file that explains it, or
+/// where it happened.
+fn look_again(parent: &Parent, path: &[u8], verdict: &mut Verdict) {
     let Some(failure) = &mut verdict.failure else { return };
-    if failure.kind != Kind::Crashed {
+    let again = failure.kind == Kind::Crashed;
+    if !again && (failure.kind, failure.phase) != (Kind::Timeout, Phase::Load) {
         return;
     }
-    let Ok(mut child) = parent.start(Task::Examine(path)) else { return };
+    let Ok(mut child) = parent.start(Task::Examine { path, again }) else { return };
     let end = now() + SWEEP;
     while child.ended().is_none() {
         if now() >= end {
@@ -253,7 +264,7 @@ fn look_into_crash(parent: &Parent, path: &[u8], verdict: &mut Verdict) {
             return;
         }
         failure.kind = found.kind;
-        failure.error.extend_from_slice(b"; a library it needs is damaged: ");
+        failure.error.extend_from_slice(b"; a library it needs is at fault: ");
         failure.error.extend_from_slice(&found.error);
         failure.needed_by = found.needed_by;
     }

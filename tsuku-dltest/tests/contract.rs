@@ -614,8 +614,11 @@ fn isolation_changes_no_verdict() {
     for batch in libraries.chunks(100) {
         let forked = run().args(["--deadline", "60"]).args(batch).go();
         let sandboxless = run().args(["--deadline", "60", "--sandbox", "off"]).args(batch).go();
-        let forked: Vec<Value> = serde_json::from_slice(&forked.stdout).expect("JSON");
-        let sandboxless: Vec<Value> = serde_json::from_slice(&sandboxless.stdout).expect("JSON");
+        let parse = |outcome: &common::Outcome| -> Vec<Value> {
+            serde_json::from_slice(&outcome.stdout)
+                .unwrap_or_else(|error| panic!("{error}: {outcome:?}"))
+        };
+        let (forked, sandboxless) = (parse(&forked), parse(&sandboxless));
         for ((path, entry), without) in batch.iter().zip(&forked).zip(&sandboxless) {
             assert_eq!(entry["ok"], without["ok"], "the sandbox changes {}", path.display());
             // One process per library, so that one that ends it ends no more.

@@ -272,8 +272,14 @@ fn build_case(libc: Libc, case: &Case, directory: &Path) -> PathBuf {
 }
 
 fn damage(case: &Case, dependency: &Path) {
-    if !case.word("remove_dep").is_empty() {
+    let asked = |key| !case.word(key).is_empty();
+    if asked("remove_dep") || asked("fifo_dep") || asked("directory_dep") {
         fs::remove_file(dependency).expect("to remove it");
+        if asked("fifo_dep") {
+            tool("mkfifo", "coreutils", &sources(), &[dependency.into()]);
+        } else if asked("directory_dep") {
+            fs::create_dir(dependency).expect("a folder");
+        }
         return;
     }
     let mut bytes = fs::read(dependency).expect("the dependency");

@@ -9,11 +9,12 @@ mod ops;
 mod steps;
 
 fn main() -> ExitCode {
-    match cli::run(cli::Cli::parse()) {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            exit::of(&error).into()
-        }
-    }
+    let cli = cli::Cli::parse();
+    ops::interrupt::listen();
+    let exit = cli::run(cli).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        exit::of(&error)
+    });
+    ops::interrupt::end();
+    exit.into()
 }

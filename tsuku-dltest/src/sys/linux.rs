@@ -105,8 +105,9 @@ impl Child {
     /// Reads what the child wrote, as much as is there but not for ever.
     fn drain(&mut self) {
         let Some(output) = &self.output else { return };
-        let mut chunk = [MaybeUninit::<u8>::uninit(); 16384];
-        for _ in 0..16 {
+        // Small, since each page of the stack that is touched is copied after each fork.
+        let mut chunk = [MaybeUninit::<u8>::uninit(); 2048];
+        for _ in 0..64 {
             // SAFETY: the pointer and the length are those of one array, of which the first `count`
             // bytes are initialised then.
             let count = unsafe { libc::read(output.fd(), chunk.as_mut_ptr().cast(), chunk.len()) };
@@ -212,11 +213,13 @@ impl Parent {
         {
             return Err(format!("--sandbox strict: this kernel has {}", abilities()));
         }
-        // SAFETY: these calls set attributes of this process; the set is initialised by the calls
-        // that get it. Orphans of the children shall come to this process (since Linux 3.4), and
-        // what the caller ignored or blocked shall be no matter of the libraries.
+        // SAFETY: these calls set attributes of this process; the sets are initialised by the calls
+        // that get them. Orphans of the children shall come to this process (since Linux 3.4); its
+        // memory and its descriptors, under /proc, shall not be open to them, where they are not
+        // root's; and what the caller ignored or blocked shall be no matter of the libraries.
         let signals = unsafe {
             libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+            libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
             for signal in 1..=64 {
                 libc::signal(signal, libc::SIG_DFL);
             }
@@ -225,7 +228,8 @@ impl Parent {
             libc::sigprocmask(libc::SIG_SETMASK, all.as_ptr(), core::ptr::null_mut());
             let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
             libc::sigemptyset(mask.as_mut_ptr());
-            for signal in [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT] {
+            for signal in [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP]
+            {
                 libc::sigaddset(mask.as_mut_ptr(), signal);
             }
             libc::signalfd(-1, mask.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
@@ -297,6 +301,7 @@ impl Parent {
         // are closed whose owners are never used or dropped here, since the child ends by _exit.
         unsafe {
             libc::setsid();
+            libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0);
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
             if libc::getppid() != self.pid {
                 exit_now(crate::exit::NO_ANSWER);
@@ -416,11 +421,7 @@ impl Parent {
         }
         // Those that multiply must go at once, not one generation after the other.
         if !orphans.is_empty() && self.too_many_tasks() {
-            let processes = Processes::now();
-            for pid in processes.below(&orphans) {
-                // SAFETY: a number that was just seen; at worst it is of another process below.
-                unsafe { libc::kill(pid, libc::SIGKILL) };
-            }
+            Processes::now().kill_below(&orphans);
         }
         !orphans.is_empty()
     }
@@ -468,6 +469,8 @@ struct Process {
     parent: i32,
     session: i32,
     threads: u64,
+    /// In ticks since the system's start: with the number, it is one process's alone.
+    started: u64,
 }
 
 /// All processes that can be seen, by number.
@@ -487,9 +490,11 @@ impl Processes {
         self.0.iter().filter(|(_, it)| it.parent == parent).map(|(pid, _)| *pid).collect()
     }
 
-    /// Those that descend from one of `roots`, and these.
-    fn below(&self, roots: &[i32]) -> Vec<i32> {
-        self.0.keys().copied().filter(|pid| self.descends(*pid, roots)).collect()
+    /// Kills those that descend from one of `roots`, and these.
+    fn kill_below(&self, roots: &[i32]) {
+        for (pid, process) in self.0.iter().filter(|(pid, _)| self.descends(**pid, roots)) {
+            process.kill(*pid);
+        }
     }
 
     fn descends(&self, pid: i32, roots: &[i32]) -> bool {
@@ -514,7 +519,41 @@ impl Process {
         // The name, in parentheses, may contain anything.
         let rest = text.get(text.iter().rposition(|byte| *byte == b')')? + 2..)?;
         let signed = |index| field(rest, index).and_then(|value| i32::try_from(value).ok());
-        Some(Self { parent: signed(1)?, session: signed(3)?, threads: field(rest, 17)? })
+        Some(Self {
+            parent: signed(1)?,
+            session: signed(3)?,
+            threads: field(rest, 17)?,
+            started: field(rest, 19)?,
+        })
+    }
+
+    /// Kills this process, and none that has its number by now: while the descriptor is open, the
+    /// number is not given away unnoticed. Kernels before 5.3 leave a moment for that.
+    fn kill(&self, pid: i32) {
+        // SAFETY: makes a descriptor, or fails.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        let process = i32::try_from(fd).ok().filter(|fd| *fd >= 0).map(File::owning);
+        if Self::of(pid).is_none_or(|now| now.started != self.started) {
+            return;
+        }
+        // SAFETY: sends a signal to the process of the descriptor, or of the number just checked.
+        unsafe {
+            match process {
+                Some(process) => {
+                    let no_info = core::ptr::null::<libc::siginfo_t>();
+                    libc::syscall(
+                        libc::SYS_pidfd_send_signal,
+                        process.fd(),
+                        libc::SIGKILL,
+                        no_info,
+                        0,
+                    );
+                }
+                None => {
+                    libc::kill(pid, libc::SIGKILL);
+                }
+            }
+        }
     }
 }
 

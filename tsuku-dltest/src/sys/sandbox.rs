@@ -1,7 +1,7 @@
 //! What a library under test may not do on Linux: change files, use the network, harm processes.
 //! Landlock (Documentation/userspace-api/landlock.rst) where the kernel has it, a seccomp filter
-//! beside it. Neither needs privileges. Reading and executing stay allowed, so that no verdict
-//! changes.
+//! beside it. Neither needs privileges. Reading and executing stay allowed, and so does shared memory
+//! by name, which libraries make in constructors (libcapi20 does): no verdict shall change.
 
 use super::posix::{Errno, File};
 use alloc::vec;
@@ -17,6 +17,8 @@ const RULE_PATH_BENEATH: u32 = 1;
 const WRITE_FILE: u64 = 1 << 1;
 /// REMOVE_DIR to MAKE_SYM, bits 4 to 12: whatever changes a directory.
 const CHANGE_DIRECTORIES: u64 = 0x1ff0;
+const REMOVE_FILE: u64 = 1 << 5;
+const MAKE_REGULAR: u64 = 1 << 8;
 const REFER: u64 = 1 << 13;
 const TRUNCATE: u64 = 1 << 14;
 const TCP: u64 = 3;
@@ -94,7 +96,8 @@ impl Restrictions {
     }
 }
 
-/// A Landlock ruleset: no writing but to /dev/null, no TCP, no signals to processes outside.
+/// A Landlock ruleset: no writing but to shared memory and devices that keep nothing, no TCP, no
+/// signals to processes outside.
 fn ruleset() -> Option<(File, u32)> {
     // SAFETY: asks for a number; the null pointer and size 0 are the documented way.
     let version = unsafe {
@@ -116,9 +119,13 @@ fn ruleset() -> Option<(File, u32)> {
     // SAFETY: `attributes` holds at least `size` bytes.
     let fd = unsafe { libc::syscall(LANDLOCK_CREATE_RULESET, &raw const attributes, size, 0) };
     let ruleset = File::owning(i32::try_from(fd).ok().filter(|fd| *fd >= 0)?);
-    if let Ok(null) = File::open(b"/dev/null", libc::O_PATH) {
-        let allowed = WRITE_FILE | since(3, TRUNCATE);
-        let rule = PathBeneath { allowed, parent: null.fd() };
+    let write = WRITE_FILE | since(3, TRUNCATE);
+    let devices = [c"/dev/null", c"/dev/zero", c"/dev/full"].map(|path| (path, write));
+    // POSIX shared memory and semaphores, shm_overview(7).
+    let memory = (c"/dev/shm", write | MAKE_REGULAR | REMOVE_FILE);
+    for (path, allowed) in devices.into_iter().chain([memory]) {
+        let Ok(place) = File::open(path.to_bytes(), libc::O_PATH) else { continue };
+        let rule = PathBeneath { allowed, parent: place.fd() };
         // SAFETY: `rule` is of the kind that is announced. Without the rule, less is allowed.
         unsafe {
             libc::syscall(LANDLOCK_ADD_RULE, ruleset.fd(), RULE_PATH_BENEATH, &raw const rule, 0);
@@ -149,16 +156,28 @@ const REFUSED: &[c_long] = &[
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
     libc::SYS_socket,
-    libc::SYS_reboot,
-    libc::SYS_kexec_load,
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_delete_module,
-    libc::SYS_settimeofday,
+    libc::SYS_acct,
+    libc::SYS_bpf,
+    libc::SYS_clock_adjtime,
     libc::SYS_clock_settime,
+    libc::SYS_delete_module,
+    libc::SYS_finit_module,
+    libc::SYS_init_module,
+    libc::SYS_kexec_load,
+    libc::SYS_mount,
+    libc::SYS_pivot_root,
+    libc::SYS_quotactl,
+    libc::SYS_reboot,
+    libc::SYS_setdomainname,
     libc::SYS_sethostname,
+    libc::SYS_settimeofday,
     libc::SYS_swapoff,
+    libc::SYS_swapon,
+    libc::SYS_umount2,
+    libc::SYS_vhangup,
     PIDFD_GETFD,
+    // It takes an open directory of /proc for a pidfd.
+    PIDFD_SEND_SIGNAL,
     // It would open sockets past this list.
     IO_URING_SETUP,
     // All that a library starts stays in one process group, and so can be killed at once.
@@ -166,7 +185,7 @@ const REFUSED: &[c_long] = &[
     libc::SYS_setpgid,
 ];
 
-/// Refused when aimed at the parent, its caller, its group, or everybody.
+/// Refused when the first argument aims at the parent, its caller, their group, or everybody.
 const AIMED: &[c_long] = &[
     libc::SYS_kill,
     libc::SYS_tkill,
@@ -175,49 +194,205 @@ const AIMED: &[c_long] = &[
     libc::SYS_rt_tgsigqueueinfo,
     libc::SYS_prlimit64,
     libc::SYS_sched_setaffinity,
-    libc::SYS_sched_setscheduler,
+    libc::SYS_sched_setattr,
     libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
     PIDFD_OPEN,
 ];
-const PIDFD_OPEN: c_long = 434;
+/// Refused when the second argument aims there, or the first one at all processes of a user.
+const AIMED_SECOND: &[c_long] = &[libc::SYS_setpriority, libc::SYS_ioprio_set];
+/// The first argument of these that means one process (`IOPRIO_WHO_PROCESS`), or less: setpriority's
+/// `PRIO_PROCESS` and `PRIO_PGRP`.
+const WHO_PROCESS: u32 = 1;
+
+const PIDFD_SEND_SIGNAL: c_long = 424;
 const IO_URING_SETUP: c_long = 425;
+const PIDFD_OPEN: c_long = 434;
 const PIDFD_GETFD: c_long = 438;
 
-/// The filter for the children of `parent`, in classic BPF. Offsets are those of
-/// `struct seccomp_data`: number 0, architecture 4, first argument 16.
+/// Offsets in `struct seccomp_data`.
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const FIRST: u32 = 16;
+const SECOND: u32 = 24;
+
+/// The filter for the children of `parent`, in classic BPF.
 fn filter(parent: i32) -> Vec<libc::sock_filter> {
-    const LOAD: u16 = 0x20;
-    const EQUAL: u16 = 0x15;
-    const AT_LEAST: u16 = 0x35;
-    const RETURN: u16 = 0x06;
-    let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
-    let error = |errno: i32| statement(RETURN, libc::SECCOMP_RET_ERRNO | errno as u32);
     // SAFETY: have no preconditions.
     let (group, caller) = unsafe { (libc::getpgrp(), libc::getppid()) };
-    let unless = |code, k| libc::sock_filter { code, jt: 0, jf: 1, k };
+    program(&targets(parent, caller, group))
+}
+
+/// The numbers by which kill(2) and its kind name those who must not be harmed. A caller or a group
+/// outside of this process's namespace has the number 0, which to these calls means the one that calls.
+fn targets(parent: i32, caller: i32, group: i32) -> Vec<i32> {
+    let mut targets = vec![-1];
+    for target in [parent, caller, group, -group] {
+        if target != 0 && !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    targets
+}
+
+const LOAD: u16 = 0x20;
+const JUMP: u16 = 0x05;
+const EQUAL: u16 = 0x15;
+const AT_LEAST: u16 = 0x35;
+const ABOVE: u16 = 0x25;
+const RETURN: u16 = 0x06;
+
+fn statement(code: u16, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code, jt: 0, jf: 0, k }
+}
+
+/// Skips the next statement if the comparison does not hold.
+fn unless(code: u16, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code, jt: 0, jf: 1, k }
+}
+
+fn error(errno: i32) -> libc::sock_filter {
+    statement(RETURN, libc::SECCOMP_RET_ERRNO | errno as u32)
+}
+
+const ALLOW: libc::sock_filter =
+    libc::sock_filter { code: RETURN, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
+
+/// What to do with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    Refuse,
+    /// Look where the first, or the second, argument aims.
+    AimedFirst,
+    AimedSecond,
+}
+
+fn program(targets: &[i32]) -> Vec<libc::sock_filter> {
+    let rules =
+        [(REFUSED, Rule::Refuse), (AIMED, Rule::AimedFirst), (AIMED_SECOND, Rule::AimedSecond)];
+    let of = |(numbers, rule): (&'static [c_long], Rule)| {
+        numbers.iter().map(move |number| (*number as u32, rule))
+    };
+    let mut rules: Vec<(u32, Rule)> = rules.into_iter().flat_map(of).collect();
+    rules.sort_unstable_by_key(|(number, _)| *number);
     let mut program = vec![
-        statement(LOAD, 4),
+        statement(LOAD, ARCHITECTURE),
         libc::sock_filter { code: EQUAL, jt: 1, jf: 0, k: AUDIT_ARCH },
         error(libc::ENOSYS),
-        statement(LOAD, 0),
+        statement(LOAD, NUMBER),
     ];
     if cfg!(target_arch = "x86_64") {
         // The x32 calls, which would go round the list.
         program.extend([unless(AT_LEAST, 0x4000_0000), error(libc::ENOSYS)]);
     }
-    for number in REFUSED {
-        program.extend([unless(EQUAL, *number as u32), error(libc::EPERM)]);
+    let first = [statement(LOAD, FIRST), statement(JUMP, 4)];
+    let second = [
+        statement(LOAD, FIRST),
+        unless(ABOVE, WHO_PROCESS),
+        error(libc::EPERM),
+        statement(LOAD, SECOND),
+    ];
+    search(&rules, &mut program);
+    let end = program.len();
+    // What `search` left open: how far it is to the statements that look at arguments.
+    for (at, it) in program.iter_mut().enumerate().filter(|(_, it)| it.code == JUMP) {
+        let further = if it.k == Rule::AimedSecond as u32 { first.len() } else { 0 };
+        it.k = (end - at - 1 + further) as u32;
     }
-    // Each of these jumps behind the one `return` that allows all others.
-    for (index, number) in AIMED.iter().enumerate() {
-        let to = (AIMED.len() - index) as u8;
-        program.push(libc::sock_filter { code: EQUAL, jt: to, jf: 0, k: *number as u32 });
+    program.extend(first);
+    program.extend(second);
+    for target in targets {
+        program.extend([unless(EQUAL, *target as u32), error(libc::EPERM)]);
     }
-    program.push(statement(RETURN, libc::SECCOMP_RET_ALLOW));
-    program.push(statement(LOAD, 16));
-    for target in [parent, caller, -group, -1] {
-        program.extend([unless(EQUAL, target as u32), error(libc::EPERM)]);
-    }
-    program.push(statement(RETURN, libc::SECCOMP_RET_ALLOW));
+    program.push(ALLOW);
     program
+}
+
+/// A binary search for the number among `rules`, which are sorted. When a filter is installed, the
+/// kernel runs it for each number that there is (seccomp_cache_prepare): one after the other would
+/// cost as much as the fork.
+fn search(rules: &[(u32, Rule)], program: &mut Vec<libc::sock_filter>) {
+    if rules.len() > 2 {
+        let (left, right) = rules.split_at(rules.len() / 2);
+        let branch = program.len();
+        program.push(statement(AT_LEAST, right[0].0));
+        search(left, program);
+        program[branch].jt = (program.len() - branch - 1) as u8;
+        return search(right, program);
+    }
+    for (number, rule) in rules {
+        program.push(unless(EQUAL, *number));
+        program.push(match rule {
+            Rule::Refuse => error(libc::EPERM),
+            aimed => statement(JUMP, *aimed as u32),
+        });
+    }
+    program.push(ALLOW);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs the filter as the kernel does, for the few operations that it has.
+    fn verdict(filter: &[libc::sock_filter], number: c_long, first: i32, second: i32) -> u32 {
+        let load = |at| match at {
+            NUMBER => number as u32,
+            ARCHITECTURE => AUDIT_ARCH,
+            FIRST => first as u32,
+            SECOND => second as u32,
+            _ => panic!("{at}"),
+        };
+        let (mut at, mut value) = (0, 0);
+        loop {
+            let it = &filter[at];
+            let jump = |holds| usize::from(if holds { it.jt } else { it.jf });
+            at += 1 + match it.code {
+                0x20 => {
+                    value = load(it.k);
+                    0
+                }
+                0x05 => it.k as usize,
+                0x15 => jump(value == it.k),
+                0x25 => jump(value > it.k),
+                0x35 => jump(value >= it.k),
+                0x06 => return it.k,
+                code => panic!("{code:#x}"),
+            };
+        }
+    }
+
+    #[test]
+    fn the_filter_refuses_what_aims_at_others() {
+        let filter = program(&targets(100, 50, 40));
+        let allowed = |number, first, second| {
+            verdict(&filter, number, first, second) == libc::SECCOMP_RET_ALLOW
+        };
+        for number in AIMED {
+            for target in [100, 50, 40, -40, -1] {
+                assert!(!allowed(*number, target, 0), "{number} {target}");
+            }
+            for target in [0, 1, 101, -101] {
+                assert!(allowed(*number, target, 0), "{number} {target}");
+            }
+        }
+        for number in AIMED_SECOND {
+            assert!(!allowed(*number, 1, 100) && !allowed(*number, 2, 0), "{number}");
+            assert!(allowed(*number, 0, 0) && allowed(*number, 1, 101), "{number}");
+        }
+        for number in REFUSED {
+            assert!(!allowed(*number, 0, 0), "{number}");
+        }
+        let named = [REFUSED, AIMED, AIMED_SECOND].concat();
+        for number in (0..600).filter(|number| !named.contains(number)) {
+            assert!(allowed(number, 100, 100), "{number}");
+        }
+    }
+
+    /// In a container the program may be process 1, whose caller and group are outside.
+    #[test]
+    fn nobody_outside_the_namespace_is_aimed_at() {
+        assert_eq!(targets(1, 0, 0), [-1, 1]);
+        assert_eq!(targets(7, 1, 7), [-1, 7, 1, -7]);
+    }
 }

@@ -175,7 +175,12 @@ impl Build<'_> {
             (Libc::Musl, false) => {
                 flags.extend(["-C".to_owned(), "target-feature=-crt-static".to_owned()]);
             }
-            _ => {}
+            // The libc crate asks for libiconv, which few programs call: a library that nothing is taken
+            // from is not named.
+            (Libc::System, _) => {
+                flags.extend(["-C".to_owned(), "link-arg=-Wl,-dead_strip_dylibs".to_owned()]);
+            }
+            (Libc::Gnu | Libc::MingW, _) => {}
         }
         let quoted: Vec<_> = flags.iter().map(|flag| toml_string(flag)).collect();
         format!("target.{}.rustflags=[{}]", triple.name, quoted.join(","))
@@ -263,8 +268,13 @@ impl Build<'_> {
         };
         let cache = tools::folder()?.join("cache");
         let run = Invocation::new(text(zigbuild)?).arg("zigbuild");
+        let mut places = self.here()?;
+        if self.target.triple.libc == Libc::Musl && !self.package.is_static(self.target) {
+            // zig links musl statically unless told, whatever rustc wants of it.
+            places.flags.extend(["-C", "link-arg=-dynamic"].map(str::to_owned));
+        }
         Ok(self
-            .common(run, &triple, &self.here()?)
+            .common(run, &triple, &places)
             .env("CARGO_ZIGBUILD_ZIG_COMMAND", text(zig)?)
             .env("CARGO_ZIGBUILD_ZIG_VERSION", tools::ZIG.version)
             .env("CARGO_ZIGBUILD_CACHE_DIR", text(&cache.join("zigbuild"))?)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use xtask_core::plan::Invocation;
 
+use super::interrupt;
 use super::proc::{self, Outcome, Output};
 use super::tools::text;
 
@@ -295,13 +296,14 @@ impl Engine {
         let wrapped = self.wrap(run, sandbox, &name);
         let (stdin, held) = io::pipe().context("cannot make a pipe")?;
         let stdin = if sandbox.guarded { stdin.into() } else { Stdio::null() };
-        let outcome = proc::run_with_input(&wrapped, output, stdin)?;
+        let outcome = proc::run_with_input(&wrapped, output, stdin);
         drop(held);
-        if outcome.status.is_none() {
-            // Past its deadline the client was killed, not what it started.
+        if outcome.as_ref().is_ok_and(|outcome| outcome.status.is_none()) || interrupt::asked() {
+            // The client was killed, not what it started.
             let end = Invocation::new(self.program).args(["rm", "--force", &name]).deadline(ANSWER);
-            proc::run(&end, Output::Capture)?;
+            proc::run_at_the_end(&end)?;
         }
+        let outcome = outcome?;
         self.judge(&run.program, sandbox.image, &outcome)?;
         Ok(outcome)
     }

@@ -1,12 +1,15 @@
 //! Files: written whole or not at all, hashed as a stream, locked while shared.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::fs::{self, File, TryLockError};
+use std::io::{ErrorKind, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use sha2::{Digest as _, Sha256};
+
+use super::interrupt;
 
 /// Puts `bytes` at `path`: written beside it under a temporary name, then renamed. Missing folders
 /// are made.
@@ -72,6 +75,40 @@ pub(crate) fn owner(path: &Path) -> anyhow::Result<Option<(u32, u32)>> {
 #[cfg(not(unix))]
 pub(crate) fn owner(path: &Path) -> anyhow::Result<Option<(u32, u32)>> {
     fs::metadata(path).map(|_| None).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// Adds `text` to the end of a file, which is made if it is not there.
+pub(crate) fn append(path: &Path, text: &str) -> anyhow::Result<()> {
+    let open = File::options().append(true).create(true).open(path);
+    open.and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Moves a file or a folder to another name on the same disk, in one step.
+pub(crate) fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::rename(from, to).with_context(|| format!("cannot make `{}`", to.display()))
+}
+
+/// Makes `link` stand for `path`.
+#[cfg(unix)]
+pub(crate) fn link(path: &Path, link: &Path) -> anyhow::Result<()> {
+    std::os::unix::fs::symlink(path, link)
+        .with_context(|| format!("cannot make the link `{}`", link.display()))
+}
+
+/// What stands in a folder, sorted.
+pub(crate) fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let read = || -> std::io::Result<Vec<PathBuf>> {
+        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect()
+    };
+    let mut paths = read().with_context(|| format!("cannot read `{}`", folder.display()))?;
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+/// Reads a file.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
 }
 
 /// Reads a text file.
@@ -170,15 +207,24 @@ impl Lock {
         if let Some(folder) = path.parent() {
             make_folder(folder)?;
         }
-        let open = || -> std::io::Result<File> {
-            let file = File::options().create(true).truncate(false).write(true).open(path)?;
-            if file.try_lock().is_err() {
-                eprintln!("waiting for another xtask to finish {what}");
-                file.lock()?;
+        let failed = || format!("cannot lock `{}`", path.display());
+        let open = File::options().create(true).truncate(false).write(true).open(path);
+        let file = open.with_context(failed)?;
+        let mut told = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
+                // Asked again and again, since nothing interrupts a lock that is waited for.
+                Err(TryLockError::WouldBlock) if told => {
+                    interrupt::sleep(Duration::from_millis(50))?
+                }
+                Err(TryLockError::WouldBlock) => {
+                    eprintln!("waiting for another xtask to finish {what}");
+                    told = true;
+                }
             }
-            Ok(file)
-        };
-        open().map(Self).with_context(|| format!("cannot lock `{}`", path.display()))
+        }
     }
 }
 

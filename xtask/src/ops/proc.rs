@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use xtask_core::plan::Invocation;
 
+use super::interrupt;
+
 /// Variables a child inherits. `cargo run` leaks `RUSTUP_TOOLCHAIN`, `CARGO_*`, `LD_LIBRARY_PATH` and
 /// more into the xtask: another workspace would be built with our toolchain, and a smoke test would
 /// find libraries that users do not have.
@@ -145,14 +147,19 @@ const TAIL: usize = 25;
 /// Runs it and keeps what it wrote, whatever its status.
 ///
 /// # Errors
-/// When it cannot be started.
+/// When it cannot be started, and when we are asked to end meanwhile: then it is ended too.
 pub(crate) fn run(invocation: &Invocation, output: Output) -> anyhow::Result<Outcome> {
     run_with_input(invocation, output, Stdio::null())
 }
 
+/// Runs what puts an end to something else: also when we are asked to end. It needs a deadline.
+pub(crate) fn run_at_the_end(invocation: &Invocation) -> anyhow::Result<Outcome> {
+    run_with(invocation, Output::Capture, Stdio::null(), Stdio::piped(), false)
+}
+
 /// Like [`run`], with its standard output in a file.
 pub(crate) fn run_into(invocation: &Invocation, file: File) -> anyhow::Result<Outcome> {
-    run_with(invocation, Output::Capture, Stdio::null(), file.into())
+    run_with(invocation, Output::Capture, Stdio::null(), file.into(), true)
 }
 
 /// Like [`run`], with a standard input.
@@ -161,7 +168,7 @@ pub(crate) fn run_with_input(
     output: Output,
     stdin: Stdio,
 ) -> anyhow::Result<Outcome> {
-    run_with(invocation, output, stdin, Stdio::piped())
+    run_with(invocation, output, stdin, Stdio::piped(), true)
 }
 
 fn run_with(
@@ -169,7 +176,11 @@ fn run_with(
     output: Output,
     stdin: Stdio,
     stdout: Stdio,
+    interruptible: bool,
 ) -> anyhow::Result<Outcome> {
+    if interruptible {
+        interrupt::check()?;
+    }
     let mut command = Command::new(&invocation.program);
     command.args(&invocation.args).env_clear();
     if !invocation.empty_env {
@@ -186,7 +197,7 @@ fn run_with(
     let (done, finished) = mpsc::channel();
     let stdout = reader(child.stdout.take(), output, done.clone());
     let stderr = reader(child.stderr.take(), output, done);
-    let status = wait(&mut child, invocation.deadline, start, &finished)?;
+    let status = wait(&mut child, invocation.deadline, start, &finished, interruptible)?;
     // A grandchild may hold the pipes after the program ended: its output is not waited for.
     let grace = Duration::from_secs(if status.is_some() { 5 } else { 1 });
     Ok(Outcome {
@@ -306,24 +317,36 @@ fn reader(
     receive
 }
 
+/// A terminal's Ctrl-C reaches the child as well, and it is given this time to end by itself.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// `None` when the deadline passed and the child was killed.
 fn wait(
     child: &mut Child,
     deadline: Option<Duration>,
     start: Instant,
     streams_closed: &mpsc::Receiver<()>,
+    interruptible: bool,
 ) -> anyhow::Result<Option<ExitStatus>> {
-    let Some(limit) = deadline else {
-        return child.wait().map(Some).context("failed to wait for a child");
-    };
     let mut pause = Duration::from_millis(1);
+    let mut asked: Option<Instant> = None;
     loop {
+        if interruptible && asked.is_none() && interrupt::asked() {
+            asked = Some(Instant::now());
+        }
         if let Some(status) = child.try_wait().context("failed to wait for a child")? {
+            if asked.is_some() {
+                interrupt::check()?;
+            }
             return Ok(Some(status));
         }
-        if start.elapsed() >= limit {
-            child.kill().context("failed to kill a child past its deadline")?;
+        let late = deadline.is_some_and(|limit| start.elapsed() >= limit);
+        if late || asked.is_some_and(|asked| asked.elapsed() >= GRACE) {
+            child.kill().context("failed to kill a child past its time")?;
             child.wait().context("failed to wait for a killed child")?;
+            if asked.is_some() {
+                interrupt::check()?;
+            }
             return Ok(None);
         }
         // The streams close when the program ends: that wakes us before the pause is over.

@@ -89,7 +89,10 @@ pub(crate) fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
     if let Some(earlier) = earlier {
         for file in &mut files {
             if !report::audit::compare(file, &earlier, &auditor.policy) {
-                eprintln!("warning: {}: not in the earlier report, nothing to compare", file.path);
+                eprintln!(
+                    "warning: {}: nothing to compare: not in the earlier report, or not auditable then",
+                    file.path
+                );
             }
         }
     }

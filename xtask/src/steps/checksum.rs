@@ -1,10 +1,8 @@
 //! `checksum`: write and verify checksum files, in the format of `sha256sum`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::Args;
 use xtask_core::report::checksums;
 
@@ -67,21 +65,18 @@ pub(crate) fn write(folder: &Path, name: &str) -> anyhow::Result<()> {
 }
 
 fn list(folder: &Path, own: &str) -> anyhow::Result<Vec<String>> {
-    let cannot = || format!("cannot read `{}`", folder.display());
     let mut names = Vec::new();
-    for entry in fs::read_dir(folder).with_context(cannot)? {
-        let entry = entry.with_context(cannot)?;
-        let Ok(name) = entry.file_name().into_string() else {
+    for path in files::entries(folder)? {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
             return Err(usage(format!(
                 "`{}` has a name that is not UTF-8: rename it",
-                entry.path().display()
+                path.display()
             )));
         };
-        if name != own && !name.starts_with('.') && entry.path().is_file() {
-            names.push(name);
+        if name != own && !name.starts_with('.') && path.is_file() {
+            names.push(name.to_owned());
         }
     }
-    names.sort_unstable();
     Ok(names)
 }
 

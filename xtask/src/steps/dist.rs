@@ -1,6 +1,5 @@
 //! `dist`: the main job. Preflight → build → stage → seal → audit → smoke → digest → report.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -310,12 +309,11 @@ fn publish(
     names.extend(with_digest.map(|(_, record)| digest_name(&record.name)));
     names.extend([release.manifest.clone(), release.checksums.clone()]);
     for (i, name) in names.iter().enumerate() {
-        let to = out.join(name);
-        if let Err(error) = fs::rename(staging.join(name), &to) {
+        if let Err(error) = files::rename(&staging.join(name), &out.join(name)) {
             for placed in names.iter().take(i) {
                 files::remove(&out.join(placed))?;
             }
-            return Err(error).with_context(|| format!("cannot make `{}`", to.display()));
+            return Err(error);
         }
     }
     Ok(())
@@ -325,7 +323,7 @@ fn publish(
 /// run's. Only files that a run of ours can have made: named by the plan or by the old manifest.
 fn clear(out: &Path, plan: &Plan) -> anyhow::Result<()> {
     let mut names: Vec<String> = plan.assets.iter().map(|asset| asset.name.clone()).collect();
-    if let Ok(text) = fs::read_to_string(out.join(&plan.config.release.manifest)) {
+    if let Ok(text) = files::read_text(&out.join(&plan.config.release.manifest)) {
         let old: Value = serde_json::from_str(&text).unwrap_or_default();
         let assets = old["assets"].as_array().map(Vec::as_slice).unwrap_or_default();
         names.extend(assets.iter().filter_map(|asset| asset["name"].as_str().map(str::to_owned)));
@@ -334,11 +332,13 @@ fn clear(out: &Path, plan: &Plan) -> anyhow::Result<()> {
     for name in names.iter().filter(|name| Path::new(name).file_name() == Some(name.as_ref())) {
         files::remove(&out.join(name))?;
     }
-    let Ok(entries) = fs::read_dir(out) else { return Ok(()) };
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
+    if !out.is_dir() {
+        return Ok(());
+    }
+    for path in files::entries(out)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with("xtask.") && name.ends_with(".tmp") {
-            files::remove(&entry.path())?;
+            files::remove(&path)?;
         }
     }
     Ok(())

@@ -31,7 +31,7 @@ pub(crate) fn run(root: Option<&Path>, args: &DocsArgs) -> anyhow::Result<Exit> 
     pages.push(("platforms.md".into(), xtask_core::report::platforms(&workspace.config)));
     for (name, text) in pages {
         let path = docs.join(name);
-        if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {
+        if files::read_text(&path).is_ok_and(|old| old == text) {
             continue;
         }
         if !args.check {

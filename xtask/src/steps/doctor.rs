@@ -11,7 +11,7 @@ use super::workspace::Workspace;
 use crate::exit::Exit;
 use crate::ops::container::Engine;
 use crate::ops::tools::{self, Tool};
-use crate::ops::{cargo, probe};
+use crate::ops::{cargo, files, probe};
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
@@ -196,7 +196,7 @@ fn tool_row(tool: &Tool, needed_by: &str, required: bool) -> Row {
 
 /// The channel of the workspace's `rust-toolchain.toml`.
 fn toolchain(workspace: &Workspace) -> Option<String> {
-    let text = std::fs::read_to_string(workspace.root.join("rust-toolchain.toml")).ok()?;
+    let text = files::read_text(&workspace.root.join("rust-toolchain.toml")).ok()?;
     let line = text.lines().find_map(|line| line.trim().strip_prefix("channel"))?;
     Some(line.trim_start_matches([' ', '=']).trim_matches('"').to_owned())
 }

@@ -1,6 +1,5 @@
 //! From a sealed program to the asset that users fetch, and back.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -51,7 +50,7 @@ impl<'a> Request<'a> {
     fn entries(&self, program: &Sealed) -> anyhow::Result<Vec<Entry>> {
         let mut entries = vec![Entry {
             path: self.program_path(),
-            data: read(program.path())?,
+            data: files::read(program.path())?,
             executable: true,
         }];
         for name in &self.package.include {
@@ -61,7 +60,7 @@ impl<'a> Request<'a> {
             };
             entries.push(Entry {
                 path: format!("{}/{file_name}", self.stem),
-                data: read(&path).context("packing what `include` lists in xtask.toml")?,
+                data: files::read(&path).context("packing what `include` lists in xtask.toml")?,
                 executable: false,
             });
         }
@@ -81,7 +80,7 @@ impl<'a> Request<'a> {
             files::make_executable(&path)?;
             return Ok(path);
         };
-        for entry in archive::unpack(format, &read(asset)?)? {
+        for entry in archive::unpack(format, &files::read(asset)?)? {
             let path = folder.join(&entry.path);
             files::replace(&path, &entry.data)?;
             if entry.executable {
@@ -94,8 +93,4 @@ impl<'a> Request<'a> {
         }
         Ok(path)
     }
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
 }

@@ -1,6 +1,5 @@
 //! `plan`: show what will be released, before anything is done.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context;
@@ -9,6 +8,7 @@ use xtask_core::report;
 
 use super::workspace::Workspace;
 use crate::exit::Exit;
+use crate::ops::files;
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
@@ -31,13 +31,8 @@ pub(crate) fn run(root: Option<&Path>, args: &PlanArgs) -> anyhow::Result<Exit> 
         let matrix = plan.matrix();
         println!("{matrix}");
         if let Some(output) = std::env::var_os("GITHUB_OUTPUT").filter(|path| !path.is_empty()) {
-            let line = format!("matrix={matrix}\n");
-            std::fs::OpenOptions::new()
-                .append(true)
-                .create(true)
-                .open(&output)
-                .and_then(|mut file| file.write_all(line.as_bytes()))
-                .with_context(|| format!("cannot write GITHUB_OUTPUT, `{}`", output.display()))?;
+            files::append(Path::new(&output), &format!("matrix={matrix}\n"))
+                .context("GITHUB_OUTPUT names a file")?;
         }
     } else if args.json {
         println!("{:#}", plan.to_json());

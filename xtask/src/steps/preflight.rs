@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use xtask_core::plan::Builder;
+use xtask_core::plan::{Builder, Libc};
 
 use super::build::{Job, Jobs, Source};
 use crate::ops::cargo::{self, Crate};
@@ -142,6 +142,16 @@ fn rust_lacks(
             std_lacks(job, lack);
             zig_lacks(lack);
         }
+        Builder::Native if job.target.triple.libc == Libc::Msvc && !cfg!(windows) => lack(
+            format!(
+                "Microsoft's linker runs on Windows only: {} cannot be built here",
+                job.target.triple.name
+            ),
+            format!(
+                "build on {}, or release {}-pc-windows-gnu with `builder = \"zig\"`",
+                job.target.runner, job.target.triple.arch
+            ),
+        ),
         Builder::Native => {
             std_lacks(job, lack);
             if !cfg!(windows) && proc::find("cc").is_none() {

@@ -1,13 +1,12 @@
 //! `reproduce`: build again, elsewhere and otherwise, and compare every byte.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::Value;
-use xtask_core::plan::{Archive, Invocation, Plan};
+use xtask_core::plan::{Archive, Builder, Invocation, Plan};
 use xtask_core::report::differences;
 
 use super::containers::ContainerArgs;
@@ -17,6 +16,7 @@ use crate::ops::files::{self, TempFolder};
 use crate::ops::git::{self, Head};
 use crate::ops::proc::{self, Output};
 use crate::ops::tools::{self, text};
+use crate::ops::user::Nobody;
 use crate::ops::{archive, cargo};
 
 /// Arguments of `reproduce`.
@@ -81,15 +81,19 @@ pub(crate) fn run(root: Option<&Path>, args: &ReproduceArgs) -> anyhow::Result<E
         args.against.as_deref().map(|path| released(path, &workspace, &head)).transpose()?;
     let work = TempFolder::new(&std::env::temp_dir())?;
     let again = Again { workspace: &workspace, work: work.path(), args };
+    let nobody = again
+        .nobody()?
+        .inspect_err(|why| eprintln!("note: every build is this user's: {why}"))
+        .ok();
     let plan = workspace.plan(released.as_ref().map(|(_, version)| version.as_str()))?;
     let (first, version) = match released {
         // Said only where it was said then: a package need not take another version than its own.
         Some((folder, version)) => {
             (folder, (version != workspace.plan(None)?.version).then_some(version))
         }
-        None => (again.build(&ONE, None)?, None),
+        None => (again.build(&ONE, None, None)?, None),
     };
-    let second = again.build(&OTHER, version.as_deref())?;
+    let second = again.build(&OTHER, version.as_deref(), nobody.as_ref())?;
     let names = assets(&second.join(&plan.config.release.manifest))?;
     compare(&plan, &names, &first, &second)
 }
@@ -125,8 +129,28 @@ struct Again<'a> {
 }
 
 impl Again<'_> {
+    /// Another user for the second build, or why it is the same one's.
+    fn nobody(&self) -> anyhow::Result<Result<Nobody, String>> {
+        let host = cargo::rustc(&self.workspace.root)?.host;
+        let targets = self.workspace.targets(&self.args.targets, &host)?;
+        if targets.iter().any(|target| target.builder == Builder::Container) {
+            return Ok(Err("a container's engine is for us alone".to_owned()));
+        }
+        let own = std::env::current_exe().context("cannot find the xtask's own program")?;
+        let mut paths = vec![self.work.to_owned(), tools::folder()?];
+        paths.extend(own.parent().map(Path::to_owned));
+        paths.extend(homes().into_iter().map(|(_, home)| home).filter(|home| home.is_dir()));
+        let paths: Vec<_> = paths.iter().map(PathBuf::as_path).collect();
+        Ok(Nobody::who_reads(&paths).map_err(|error| format!("{error:#}")))
+    }
+
     /// Clones the commit into a folder of its own, and runs `dist` there as if somebody else did.
-    fn build(&self, how: &Otherwise, version: Option<&str>) -> anyhow::Result<PathBuf> {
+    fn build(
+        &self,
+        how: &Otherwise,
+        version: Option<&str>,
+        nobody: Option<&Nobody>,
+    ) -> anyhow::Result<PathBuf> {
         let top = proc::read(
             &git::invocation(&self.workspace.root).args(["rev-parse", "--show-toplevel"]),
         )?;
@@ -138,7 +162,14 @@ impl Again<'_> {
         let within = within.strip_prefix(Path::new(&top).canonicalize()?).unwrap_or(Path::new(""));
         let out = self.work.join(how.folder).join("out");
         eprintln!("building in {}", clone.display());
-        let run = self.dist(how, &clone.join(within), &out, version)?;
+        let mut run = self.dist(how, &clone.join(within), &out, version)?;
+        if let Some(nobody) = nobody {
+            let top = Path::new(how.folder).components().next().map(|top| self.work.join(top));
+            let own = self.work.join(how.folder);
+            run = run.env("XTASK_TOOLS", text(&own_tools(&own)?)?);
+            Nobody::give(top.as_deref().unwrap_or(&own))?;
+            run = nobody.wrap(run);
+        }
         proc::check(&run, Output::Show).context("the build to compare with failed")?;
         Ok(out)
     }
@@ -151,13 +182,16 @@ impl Again<'_> {
         version: Option<&str>,
     ) -> anyhow::Result<Invocation> {
         let own = std::env::current_exe().context("cannot find the xtask's own program")?;
-        let home = self.work.join(how.folder).join("home");
+        let (home, temporary) =
+            (self.work.join(how.folder).join("home"), self.work.join(how.folder).join("tmp"));
         files::make_folder(&home)?;
+        files::make_folder(&temporary)?;
         let mut run = Invocation::new("sh")
             .args(["-c", &format!("umask {} && exec \"$@\"", how.umask), "sh"])
             .args([text(&own)?, "dist".to_owned(), "--out".to_owned(), text(out)?])
             .cwd(text(root)?)
             .env("HOME", text(&home)?)
+            .env("TMPDIR", text(&temporary)?)
             .env("XTASK_TOOLS", text(&tools::folder()?)?);
         for target in &self.args.targets {
             run = run.args(["--target", target]);
@@ -170,16 +204,38 @@ impl Again<'_> {
         }
         run = run.args(self.args.containers.to_args());
         // Another home has no toolchain and no sources: these stay where they are.
-        if let Some(home) = cargo::home() {
-            let kept = |name: &str, folder: &str| {
-                std::env::var_os(name).map_or_else(|| home.join(folder), PathBuf::from)
-            };
-            run = run
-                .env("CARGO_HOME", text(&kept("CARGO_HOME", ".cargo"))?)
-                .env("RUSTUP_HOME", text(&kept("RUSTUP_HOME", ".rustup"))?);
+        for (name, home) in homes() {
+            run = run.env(name, text(&home)?);
         }
         Ok(how.env.iter().fold(run, |run, (name, value)| run.env(*name, *value)))
     }
+}
+
+/// Where cargo's and rustup's own files are.
+fn homes() -> Vec<(&'static str, PathBuf)> {
+    let known = [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")];
+    let home = cargo::home();
+    let place = |(name, folder): (&'static str, &str)| {
+        let path = std::env::var_os(name).map(PathBuf::from);
+        Some((name, path.or_else(|| home.as_ref().map(|home| home.join(folder)))?))
+    };
+    known.into_iter().filter_map(place).collect()
+}
+
+/// The tools in a folder that another user may write to: these themselves, with caches and locks of
+/// its own.
+fn own_tools(folder: &Path) -> anyhow::Result<PathBuf> {
+    let own = folder.join("tools");
+    files::make_folder(&own)?;
+    for path in files::entries(&tools::folder()?)? {
+        let name = path.file_name().unwrap_or_default();
+        // A tool and its stamp; its lock is to be written to.
+        let of_a_tool = path.with_extension("stamp").is_file();
+        if of_a_tool && path.extension().is_none_or(|extension| extension != "lock") {
+            files::link(&path, &own.join(name))?;
+        }
+    }
+    Ok(own)
 }
 
 /// Names of the assets that a run of `dist` made.
@@ -198,7 +254,7 @@ fn compare(plan: &Plan, names: &[String], first: &Path, second: &Path) -> anyhow
             bail!("`{}` is not there to compare with", path_a.display());
         }
         let digest = files::digest(&path_b)?;
-        let (a, b) = (read(&path_a)?, read(&path_b)?);
+        let (a, b) = (files::read(&path_a)?, files::read(&path_b)?);
         if a == b {
             println!("{name}: identical, sha256 {}", digest.sha256);
             continue;
@@ -249,8 +305,4 @@ fn inside(format: Archive, a: &[u8], b: &[u8]) -> anyhow::Result<Vec<String>> {
         lines.push("the same files, packed otherwise: times, owners or compression".to_owned());
     }
     Ok(lines)
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
 }

@@ -4,18 +4,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use xtask_core::plan::{Invocation, Kind, Os, Package, Target, Triple};
+use xtask_core::plan::{Invocation, Kind, Libc, Os, Package, Target, Triple};
 use xtask_core::report::Place;
 
 use super::containers::Containers;
 use crate::ops::container::{Engine, Image, Limits, Mount, Sandbox};
 use crate::ops::proc::{self, Outcome, Output};
-use crate::ops::tools::{self, text};
+use crate::ops::tools::text;
+use crate::ops::wine::Wine;
 
 /// Longer than any honest asset takes for a version, a help text or three small libraries.
 const LIMIT: Duration = Duration::from_secs(20);
-/// The first start of wine fills its folder.
-const WINE_LIMIT: Duration = Duration::from_secs(120);
 
 /// A way to run programs.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ pub(crate) enum Runner<'a> {
         through_loader: bool,
     },
     /// Under wine.
-    Wine(PathBuf),
+    Wine(Wine),
     /// In a container, with nothing but the image around it.
     Image { engine: &'a Engine, image: Image, limits: Limits },
 }
@@ -76,8 +75,9 @@ impl<'a> Runner<'a> {
 
     fn own(package: &Package, target: &Target, host: &str) -> Result<Self, String> {
         let is_static = package.kind == Kind::Go || package.is_static(target);
-        let same_arch = Triple::find(host)
-            .is_some_and(|h| h.os == target.triple.os && h.arch == target.triple.arch);
+        let host_triple = Triple::find(host);
+        let same_processor = host_triple.is_some_and(|h| h.goarch == target.triple.goarch);
+        let same_arch = same_processor && host_triple.is_some_and(|h| h.os == target.triple.os);
         if target.triple.name == host || (same_arch && is_static) {
             return Ok(Self::Native);
         }
@@ -86,12 +86,8 @@ impl<'a> Runner<'a> {
             Os::Linux if cfg!(target_os = "linux") && !same_arch => {
                 qemu(package, target, is_static)
             }
-            Os::Windows if cfg!(unix) => match proc::find("wine") {
-                Some(wine) => Ok(Self::Wine(wine)),
-                None => {
-                    Err(format!("{not_here}, and wine is not on PATH: run it on {}", target.runner))
-                }
-            },
+            Os::Windows if cfg!(unix) && same_processor => wine(package)
+                .map_err(|why| format!("{not_here}, and {why}: run it on {}", target.runner)),
             _ => Err(format!("{not_here}: run it on {}", target.runner)),
         }
     }
@@ -178,22 +174,26 @@ impl<'a> Runner<'a> {
                 }
                 run.arg(program)
             }
-            Self::Wine(wine) => {
-                let prefix = tools::folder()?.join("wine");
-                crate::ops::files::make_folder(&prefix)?;
-                Invocation::new(text(wine)?)
-                    .arg(program)
-                    .env("WINEPREFIX", text(&prefix)?)
-                    .env("HOME", text(&prefix)?)
-                    .env("WINEDEBUG", "-all")
-                    .env("PATH", std::env::var("PATH").unwrap_or_default())
-                    .deadline(WINE_LIMIT)
-            }
+            Self::Wine(wine) => wine.command(&program)?,
         })
     }
 }
 
-/// qemu-user, and the libc that Debian's cross packages put into `/usr/TRIPLE`.
+/// Wine, if it has what the package's programs ask Windows for.
+fn wine<'a>(package: &Package) -> Result<Runner<'a>, String> {
+    // Where Rust's std takes its random numbers from (library/std/src/sys/random/windows.rs).
+    const RANDOM: &str = "bcryptprimitives.dll";
+    let wine = Wine::find().map_err(|error| format!("{error:#}"))?;
+    if package.kind == Kind::Rust && !wine.has(RANDOM) {
+        return Err(format!(
+            "the wine here has no {RANDOM}, which Rust's std needs and wine 9 has"
+        ));
+    }
+    Ok(Runner::Wine(wine))
+}
+
+/// qemu-user, and the libc in the folder that qemu's own `QEMU_LD_PREFIX` names, else where Debian's cross
+/// packages put it, `/usr/TRIPLE`.
 fn qemu<'a>(package: &Package, target: &Target, is_static: bool) -> Result<Runner<'a>, String> {
     let arch = target.triple.arch;
     let name = format!("qemu-{arch}");
@@ -208,13 +208,20 @@ fn qemu<'a>(package: &Package, target: &Target, is_static: bool) -> Result<Runne
         return Ok(Runner::Qemu { emulator, libc: None, through_loader: false });
     }
     // `aarch64-unknown-linux-gnu` is `aarch64-linux-gnu` to Debian.
-    let folder = Path::new("/usr").join(target.triple.name.replace("-unknown", ""));
+    let folder = match std::env::var_os("QEMU_LD_PREFIX").filter(|path| !path.is_empty()) {
+        Some(folder) => PathBuf::from(folder),
+        None => Path::new("/usr").join(target.triple.name.replace("-unknown", "")),
+    };
     let loader = target.triple.loader().map(|path| folder.join(path.trim_start_matches('/')));
     let Some(loader) = loader.filter(|loader| loader.exists()) else {
         return Err(format!(
-            "`{}` has no libc for {arch} programs under qemu (Debian: libc6-{}-cross): run it on {}",
+            "`{}` has no {} loader for {arch} programs under qemu ({}, or set QEMU_LD_PREFIX): run it on {}",
             folder.display(),
-            target.triple.goarch,
+            target.triple.libc.name(),
+            match target.triple.libc {
+                Libc::Gnu => format!("Debian: libc6-{}-cross", target.triple.goarch),
+                _ => format!("Debian: musl:{}", target.triple.goarch),
+            },
             target.runner
         ));
     };

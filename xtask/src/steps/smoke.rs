@@ -1,9 +1,7 @@
 //! `smoke`: run an asset as a user would, on its own, and compare all that it says.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 use xtask_core::plan::{Package, Plan, Target};
@@ -337,10 +335,9 @@ impl Subject<'_> {
 fn libraries(target: &Target, folder: &Path) -> anyhow::Result<(String, String)> {
     let built = library::loadable(target)?;
     let (good, broken) = (text(&folder.join("good.so"))?, text(&folder.join("broken.so"))?);
-    fs::copy(&built, &good).with_context(|| format!("cannot copy `{}`", built.display()))?;
-    let bytes = fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
-    let head = bytes.get(..bytes.len() / 8).unwrap_or_default();
-    fs::write(&broken, head).with_context(|| format!("cannot write `{broken}`"))?;
+    files::copy(&built, Path::new(&good))?;
+    let bytes = files::read(&built)?;
+    files::replace(Path::new(&broken), bytes.get(..bytes.len() / 8).unwrap_or_default())?;
     Ok((good, broken))
 }
 

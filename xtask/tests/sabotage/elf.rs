@@ -180,6 +180,16 @@ fn versions() -> Vec<Recipe> {
         recipe("unknown-node", node("GLIBC_ABI_TOMORROW", "later"), &["elf-glibc-unknown-version"]),
         recipe("number-and-more", node("GLIBC_2.17_X", "later"), &["elf-glibc-unknown-version"]),
         recipe(
+            "version-name-edited-in-place",
+            // The name is older now, the hash is still that of GLIBC_2.39.
+            edited(fresh(), |file| {
+                let name = file.u32(file.version("GLIBC_2.39") + 8) as usize;
+                let at = file.table(DT_STRTAB) + name;
+                file.set(at, b"GLIBC_2.09");
+            }),
+            &["elf-version-hash"],
+        ),
+        recipe(
             "relr-without-marker",
             edited(good(), |file| {
                 let at = file.tag(DT_DEBUG);

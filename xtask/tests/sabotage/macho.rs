@@ -33,7 +33,7 @@ fn default() -> Policy {
 }
 
 /// A program of several pages for a target, linked with a library of an odd name.
-fn program(target: &str, library: Option<&str>, more: &[&str]) -> Vec<u8> {
+pub(crate) fn program(target: &str, library: Option<&str>, more: &[&str]) -> Vec<u8> {
     const MAIN: &[u8] = b"int puts(const char *); static const char text[40000] = {1};\n\
                           int main(int c, char **v) { return puts(text + c); }\n";
     let mut args = vec!["-target", target, "-O1", "{in}/main.c"];

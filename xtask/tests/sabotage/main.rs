@@ -1,10 +1,13 @@
 //! Proof by sabotage: deliberately bad artifacts, each made from a good one by a small edit, each
-//! caught by the rules it breaks and by no other.
+//! caught by the rules it breaks and by no other; and what the other gates must not let through.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod elf;
 mod elf_file;
+mod gates;
 mod macho;
 mod macho_file;
 mod pe;

@@ -1,4 +1,4 @@
-// expect: corrupt|not_a_library
+// expect: not_a_library error=the file is empty
 // dep: -DDEP
 // cut_dep: 0
 #include "hostile.h"

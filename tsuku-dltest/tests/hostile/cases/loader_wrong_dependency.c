@@ -1,4 +1,4 @@
-// expect: wrong_arch|missing_dependency
+// expect: wrong_arch error=is for ARM
 // dep: -DDEP
 // poke_dep: 18=40,19=0
 #include "hostile.h"

@@ -18,6 +18,10 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "A new toolchain or runner image raises the floor without anybody asking for it; \
               users of the systems left out find out first.",
+        incidents: &[
+            "uf#1264, drasi-core#601: a newer runner image, and 2.39 all at once",
+            "oven-sh/bun#29461",
+        ],
         fix: "find what raised it (the symbols are in `audit --json`), or announce the systems \
               that are left out",
         check: Check::Against(floor),
@@ -27,6 +31,7 @@ pub(super) static RULES: &[Rule] = &[
         title: "compared with the earlier release, it needs no further library",
         reads: Reads::Headers,
         why: "A library that the last release did not need is one that users may not have.",
+        incidents: &["openai/codex#22905", "owasp-noir/noir#2236"],
         fix: "link it statically or drop the dependency; or announce it",
         check: Check::Against(libraries),
     },
@@ -35,6 +40,9 @@ pub(super) static RULES: &[Rule] = &[
         title: "compared with the earlier release, no protection is gone",
         reads: Reads::Headers,
         why: "A changed linker flag or a new toolchain drops one silently.",
+        incidents: &[
+            "Glyndor/podup#1644: what rests on a toolchain's default is gone with its next release",
+        ],
         fix: "compare the link lines of the two releases",
         check: Check::Against(hardening),
     },
@@ -43,6 +51,10 @@ pub(super) static RULES: &[Rule] = &[
         title: "compared with the earlier release, it is not over a tenth larger",
         reads: Reads::Headers,
         why: "A sudden growth is a forgotten `strip`, a debug build or a dependency nobody meant.",
+        incidents: &[
+            "databendlabs/databend#7792: 690 MB instead of 93, unstripped",
+            "utwente-fmt/ltsmin#124",
+        ],
         fix: "look at what was added (`cargo bloat`), and whether it was stripped",
         check: Check::Against(size),
     },

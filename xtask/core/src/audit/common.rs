@@ -14,6 +14,11 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "A file of another platform's format under this platform's asset name starts nowhere \
               it is downloaded.",
+        incidents: &[
+            "dundee/disk_usage_exporter#16: the asset `linux_amd64` was a Mach-O file",
+            "miekg/mmark#111: the archives for all systems held one Linux program",
+            "fajarhide/omni#597: a release script tested a program that it never builds",
+        ],
         fix: "look at what the build step copied: the target triple and the asset name disagree",
         check: Check::Any(format_is_the_targets),
     },
@@ -23,6 +28,11 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "`Exec format error` is what users see when an asset was built on the wrong runner or \
               copied from the wrong target folder. The name of a file proves nothing about it.",
+        incidents: &[
+            "Dicklesworthstone/destructive_command_guard#112, #174: the aarch64 archive held an x86-64 program, under a checksum that was right; and again two months later",
+            "enix/x509-certificate-exporter#29: the arm64 asset was an x86-64 program",
+            "miekg/mmark#111",
+        ],
         fix: "build for the asset's own target triple, and stage from that target's own folder",
         check: Check::Any(arch_is_the_targets),
     },
@@ -33,6 +43,11 @@ pub(super) static RULES: &[Rule] = &[
         why: "Panic messages, debug information and `__FILE__` carry the builder's folders into the \
               release: they tell strangers who built it and where, and make two builds of one \
               source differ.",
+        incidents: &[
+            "Open-Resin-Alliance/DragonFruit#610: 1,374 paths of the runner in a release, and a maintainer's account in a panic message",
+            "banso-labs/banso#791: two of a project's release builds were overlooked when paths were remapped",
+            "rust-lang/rust#75799, #40552",
+        ],
         fix: "build with `--remap-path-prefix` (Rust) or `-ffile-prefix-map` (C), `-trimpath` (Go), \
               and strip debug information",
         check: Check::Bytes(embedded_paths),

@@ -21,14 +21,22 @@ const GENERATED: &str =
 fn page(rule: &Rule) -> String {
     format!(
         "{GENERATED}# {id}\n\n{title}\n\n| judges | reads |\n|---|---|\n| {formats} | {reads} |\n\n\
-         ## Why\n\n{why}\n\n## What to do\n\n{fix}\n",
+         ## Why\n\n{why}\n\n## What to do\n\n{fix}\n\n## Incidents\n\n{incidents}",
         id = rule.id,
         title = sentence(rule.title),
         formats = formats(rule),
         reads = reads(rule),
         why = rule.why,
         fix = sentence(rule.fix),
+        incidents = incidents(rule),
     )
+}
+
+fn incidents(rule: &Rule) -> String {
+    match rule.incidents {
+        [] => "No public thread is known to us.\n".into(),
+        list => list.iter().map(|incident| format!("- {incident}\n")).collect(),
+    }
 }
 
 fn index() -> String {

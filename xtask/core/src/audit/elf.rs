@@ -14,6 +14,7 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "With `-crt-static` off and a plain `cc` as the linker, Rust makes a glibc binary \
               under the musl triple, without a word. On Alpine it ends in `not found`.",
+        incidents: &["PyO3/maturin#642: musl's libc taken for a library that is forbidden"],
         fix: "link with the target's own linker (`musl-gcc`, `zig cc -target …-musl`), and check \
               which one cargo calls",
         check: Check::Elf(libc),
@@ -25,6 +26,7 @@ pub(super) static RULES: &[Rule] = &[
         why: "The kernel starts the program named in PT_INTERP. When it is not there, the user is \
               told that *the program itself* was not found. Paths of a build system (`/nix/store`, \
               a sysroot) get in by linker wrappers.",
+        incidents: &["rexray/rexray#719: a glibc program on Alpine ends in `not found`"],
         fix: "link with the target's own dynamic linker path (`-Wl,--dynamic-linker=…`)",
         check: Check::Elf(interpreter),
     },
@@ -34,6 +36,10 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "Toolchains change it silently: cargo-zigbuild makes a static-pie of a musl program \
               even with `-crt-static` off, unless `-C link-arg=-dynamic` is given too.",
+        incidents: &[
+            "rust-cross/cargo-zigbuild#231, #232: what was asked for is not what was linked",
+            "Infisical/cli#239: the check meant for it, `ldd | grep \"not found\"`, says nothing of a static program",
+        ],
         fix: "set `-C target-feature=±crt-static`, and with zig `-C link-arg=-dynamic`",
         check: Check::Elf(linkage),
     },
@@ -44,6 +50,9 @@ pub(super) static RULES: &[Rule] = &[
         why: "In a static musl program `dlopen` is a stub that always fails (\"Dynamic loading not \
               supported\"), and a PIE made by musl-gcc with crt-static has an interpreter but no \
               libc to go with it. `--version` works in both, so only a real load notices.",
+        incidents: &[
+            "rusqlite#990, winit#1818, libloading#131, backtrace-rs#565: static musl programs that cannot load a library",
+        ],
         fix: "build with `-C target-feature=-crt-static` and a linker that then links dynamically",
         check: Check::Elf(dlopen_needs_dynamic_libc),
     },
@@ -54,6 +63,10 @@ pub(super) static RULES: &[Rule] = &[
         why: "Each DT_NEEDED entry must be on the user's machine, or the program does not start: \
               `error while loading shared libraries`. A build picks libraries up from its host \
               without a word.",
+        incidents: &[
+            "Infisical/cli#239: `ldd | grep \"not found\"` on the build machine finds nothing, ever",
+            "axodotdev/cargo-dist#757: users ask for the libraries of each asset",
+        ],
         fix: "link it statically, drop the dependency, or add it to the package's `needed` list",
         check: Check::Elf(needed),
     },
@@ -63,6 +76,10 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "musl's loader ignores version needs and opens simple glibc libraries too, so the \
               mistake may show only at the first symbol that musl has not (`__snprintf_chk`).",
+        incidents: &[
+            "luben/zstd-jni#157: a library built against glibc loads on some Alpine releases and not on others",
+            "rexray/rexray#719: `__strtok_r: symbol not found`",
+        ],
         fix: "some object in the link was compiled against glibc's headers or libraries: build \
               all of it for musl",
         check: Check::Elf(musl_needs_no_glibc),
@@ -73,6 +90,10 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "Rust's dynamic musl builds link `-lgcc_s`; a bare Alpine has no libgcc_s.so.1, and \
               the program does not start there.",
+        incidents: &[
+            "bytecodealliance/wasm-tools#2267: the musl release does not start in a bare Alpine",
+            "rust-lang/rust#108907",
+        ],
         fix: "link the unwinder statically (zig does), or build with `panic = \"abort\"` and \
               without libgcc_s",
         check: Check::Elf(musl_needs_no_libgcc),
@@ -85,6 +106,11 @@ pub(super) static RULES: &[Rule] = &[
               others may create that folder: whoever owns it owns the program. An empty entry \
               means the current folder. DT_RPATH is ignored where DT_RUNPATH is, but both are \
               judged: either shows where it was built.",
+        incidents: &[
+            "pulp#395: the runner's home folder",
+            "vibe#495: /nix/store",
+            "shapely's wheel for manylinux_2_24 carries `/usr/local/lib64`",
+        ],
         fix: "drop `-rpath` from the link, use `$ORIGIN/…`, or `patchelf --remove-rpath`",
         check: Check::Elf(search_path),
     },
@@ -96,6 +122,10 @@ pub(super) static RULES: &[Rule] = &[
               stack executable. From glibc 2.41 on such a library is refused by dlopen (\"cannot \
               enable executable stack\"). A file without PT_GNU_STACK gets its architecture's \
               default, which on x86 and 32-bit ARM is executable.",
+        incidents: &[
+            "libretro/melonDS#217: one assembly file, and no RetroArch on glibc 2.41 loads the library",
+            "ValveSoftware/Source-1-Games#6978, HyperInspire/InspireFace#229: libraries that dlopen refuses since glibc 2.41",
+        ],
         fix: "add `.section .note.GNU-stack,\"\",%progbits` to the assembly, or link with \
               `-z noexecstack`",
         check: Check::Elf(executable_stack),
@@ -106,6 +136,10 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "Memory that is both turns a stray write into running code. SELinux and hardened \
               kernels refuse to map it.",
+        incidents: &[
+            "rue-language/rue#625: a linker that wrote one segment for everything",
+            "rosco-m68k/rosco_m68k#350",
+        ],
         fix: "drop `-N`/`--omagic` and custom linker scripts; put data and code in sections of \
               their own",
         check: Check::Elf(writable_code),
@@ -116,6 +150,10 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "The loader must make code writable to apply them: slow, and refused by SELinux, by \
               Android and by musl.",
+        incidents: &[
+            "sonos/tract#211: armv7 code that Android refuses to load",
+            "libjpeg-turbo/libjpeg-turbo#105",
+        ],
         fix: "compile everything with `-fPIC`; `-z text` makes the linker say which object is not",
         check: Check::Elf(text_relocations),
     },
@@ -125,6 +163,11 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "Without it the program's code stands at a known address and ASLR does nothing for \
               it. Being ET_DYN alone does not make a program of a library.",
+        incidents: &[
+            "manticore-projects/aurscan#30: released without PIE, and a packer took the rest",
+            "Glyndor/podup#1644: nothing in the release asked for it; the arm64 program had shipped without ASLR",
+            "checksec#223, #164: tools that take every ET_DYN for a PIE",
+        ],
         fix: "build with `-C relocation-model=pie` (Rust's default), or `-fPIE -pie`",
         check: Check::Elf(position_independent),
     },
@@ -135,6 +178,10 @@ pub(super) static RULES: &[Rule] = &[
         why: "Full RELRO takes both: the PT_GNU_RELRO segment, and binding at start (DT_BIND_NOW, \
               DF_BIND_NOW or DF_1_NOW). Tools that look at one of the two are wrong about the \
               other. A static program has no lazy binding: not applicable.",
+        incidents: &[
+            "electron/electron#14961, spicelang/spice#1258: releases without it",
+            "checksec#161: full RELRO by BIND_NOW alone, without the segment",
+        ],
         fix: "link with `-z relro -z now` (`-C relro-level=full`)",
         check: Check::Elf(relro),
     },

@@ -20,8 +20,15 @@ pub(super) static RULES: &[Rule] = &[
               without them, yet the linker writes a hard version need, so the program is refused \
               all the same. A version counts unless it is flagged VER_FLG_WEAK and no strong \
               symbol is bound to it; versions demanded of ld-linux itself count, and so do those \
-              of data copied into the program, and those with no symbol left. Incidents: \
-              ubugeeei-prod/uf#1264, drasi-core#601, agent-sh/agnix#1371, zeroclaw#3070.",
+              of data copied into the program, and those with no symbol left.",
+        incidents: &[
+            "ubugeeei-prod/uf#1264, drasi-core#601, agent-sh/agnix#1371, destructive_command_guard#34, zeroclaw#3070: 2.39 by two weak symbols",
+            "oven-sh/bun#29461: from 2.26 to 2.17 by wrapping three symbols",
+            "t8y2/dbx#4331: a floor that was configured and never held",
+            "cargo-zigbuild#231, #232: a floor replaced without a word",
+            "rust-lang/rust#36826, #57497",
+            "msgpackr-extract for x64: only the loader's own nodes raise the floor, which auditwheel and maturin skip",
+        ],
         fix: "link against an older glibc (cargo-zigbuild's `.2.17` suffix, or an older sysroot); \
               or keep the symbols out of the link (a `cfg`, or dlsym at run time); or ship a static \
               musl build",
@@ -32,7 +39,8 @@ pub(super) static RULES: &[Rule] = &[
         title: "it does not need GLIBC_PRIVATE",
         reads: Reads::Headers,
         why: "GLIBC_PRIVATE binds to one exact build of glibc: its internals change within a \
-              release. Only glibc's own parts may need it (pypa/auditwheel#229).",
+              release. Only glibc's own parts may need it.",
+        incidents: &["auditwheel#229"],
         fix: "find the symbol named here and what uses it; it is no public interface",
         check: Check::Elf(glibc_private),
     },
@@ -42,8 +50,25 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "A `GLIBC_` node that is neither a number nor a known ABI marker may need any glibc \
               at all. Not knowing is no pass.",
+        incidents: &[
+            "GLIBC_ABI_GNU2_TLS is of 2.43 and was in images of Oracle Linux 10 (2.39) by backport: a table of today does not know tomorrow's",
+        ],
         fix: "find out which glibc brings it, and add it to the table of markers",
         check: Check::Elf(glibc_unknown),
+    },
+    Rule {
+        id: "elf-version-hash",
+        title: "each version it needs carries the hash of its name",
+        reads: Reads::Headers,
+        why: "ld.so looks a version up by hash and name. With another hash it finds none and \
+              refuses the program, although every version is there: \"version `GLIBC_2.2.5' not \
+              found\" on a system that has it. No linker writes that: the name was edited in \
+              place, or the file is damaged.",
+        incidents: &[
+            "16,047 version needs of 2,510 files were looked at: not one carries another hash",
+        ],
+        fix: "build or download it again; rename versions with a linker script, not in the bytes",
+        check: Check::Elf(version_hash),
     },
     Rule {
         id: "elf-relr-marker",
@@ -52,6 +77,10 @@ pub(super) static RULES: &[Rule] = &[
         why: "A glibc before 2.36 skips DT_RELR in silence and the program crashes; the marker \
               GLIBC_ABI_DT_RELR makes it refuse instead. Newer ones refuse a file that has the \
               relocations and not the marker: \"DT_RELR without GLIBC_ABI_DT_RELR dependency\".",
+        incidents: &[
+            "llvm/llvm-project#53775, wild#1701, mold#653: linkers that wrote DT_RELR before they wrote the marker",
+            "nvidia-container-toolkit#228",
+        ],
         fix: "link with `-z pack-relative-relocs`, which writes both, or with neither",
         check: Check::Elf(relr_marker),
     },
@@ -61,6 +90,11 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "libstdc++ has a floor of its own: a file may need GLIBC_2.14 and GLIBCXX_3.4.29, and \
               distributions of one glibc differ in it.",
+        incidents: &[
+            "aardappel/lobster#252: a release built on Ubuntu 22.04 does not start on 20.04",
+            "taleshape-com/shaper#191: GLIBCXX_3.4.30 on Rocky Linux 9, which has 3.4.29",
+            "exquo/signal-libs-build#21",
+        ],
         fix: "link libstdc++ statically (`-static-libstdc++`), or build with an older compiler",
         check: Check::Elf(glibcxx_floor),
     },
@@ -69,6 +103,10 @@ pub(super) static RULES: &[Rule] = &[
         title: "it needs no libstdc++ newer than the floor promised (CXXABI)",
         reads: Reads::Headers,
         why: "The C++ ABI's run-time part of libstdc++ is versioned apart from the library.",
+        incidents: &[
+            "SCIInstitute/ShapeWorks#152: CXXABI_1.3.8 not found",
+            "aardappel/lobster#252: CXXABI_1.3.13 not found",
+        ],
         fix: "link libstdc++ statically (`-static-libstdc++`), or build with an older compiler",
         check: Check::Elf(cxxabi_floor),
     },
@@ -77,6 +115,9 @@ pub(super) static RULES: &[Rule] = &[
         title: "it needs no libgcc newer than the floor promised (GCC)",
         reads: Reads::Headers,
         why: "libgcc_s has versions of its own, by the release of GCC that added a symbol.",
+        incidents: &[
+            "auditwheel's policies list GCC nodes apart, because distributions of one glibc differ in them",
+        ],
         fix: "link libgcc statically (`-static-libgcc`), or build with an older compiler",
         check: Check::Elf(gcc_floor),
     },
@@ -154,6 +195,13 @@ fn nodes(elf: &Elf, kind: Node, expected: &str, judge: &mut Judge<'_>) {
     let mut needs = elf.versions.iter().filter(|need| node(&need.name) == Some(kind)).peekable();
     if needs.peek().is_some() {
         judge.finding(expected, join(needs.map(described), "; "));
+    }
+}
+
+fn version_hash(elf: &Elf, policy: &Policy, judge: &mut Judge<'_>) {
+    let mut wrong = elf.versions.iter().filter(|need| !need.hashed).peekable();
+    if policy.portable && wrong.peek().is_some() {
+        judge.finding("vna_hash is that of the name", join(wrong.map(described), "; "));
     }
 }
 

@@ -15,8 +15,11 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "On Apple silicon the kernel ends an arm64 program without a signature at its start: \
               `Killed: 9` and nothing more. Linkers sign by themselves, but only arm64, and a later \
-              `strip` that is not Apple's throws the signature away (osxcross#410, \
-              dotnet/runtime#45860). An x86_64 program may be unsigned.",
+              `strip` that is not Apple's throws the signature away. An x86_64 program may be unsigned.",
+        incidents: &[
+            "cass_memory_system#43: arm64 shipped unsigned, without room for a load command to sign it by",
+            "osxcross#410, dotnet/runtime#45860",
+        ],
         fix: "sign it last, after every change of its bytes: `cargo xtask codesign`",
         check: Check::MachO(unsigned),
     },
@@ -28,6 +31,10 @@ pub(super) static RULES: &[Rule] = &[
               an edited rpath) makes one page's digest wrong. The program is killed when that page \
               is first used, maybe long after its start. Only macOS checks it, so a build on Linux \
               does not notice.",
+        incidents: &[
+            "dotnet/runtime#45860, osxcross#305: strip left a signature of other bytes",
+            "cctools-port#97, golang/go#42684: edited in place after it ran",
+        ],
         fix: "sign after everything else that changes bytes: `cargo xtask codesign --force`",
         check: Check::MachO(signature),
     },
@@ -38,6 +45,7 @@ pub(super) static RULES: &[Rule] = &[
         why: "Linkers take the name of the output file, which is often a temporary one \
               (`a.out`, `tool-1a2b3c`). macOS keys permissions and caches to the identifier, and \
               one that changes with each build makes builds irreproducible.",
+        incidents: &["rue#1445: an identifier by file name, and no two builds alike"],
         fix: "sign with an explicit identifier: `cargo xtask codesign --force --identifier NAME`",
         check: Check::MachO(identifier),
     },
@@ -48,6 +56,7 @@ pub(super) static RULES: &[Rule] = &[
         why: "A linker's signature (flag 0x20000) is a stopgap: tools replace it without asking, \
               and it comes with whatever identifier the linker thought of. A release that still \
               has it skipped its signing step.",
+        incidents: &["cctools-port#105: \"is already signed\"", "cctools-port#114"],
         fix: "sign it: `cargo xtask codesign --force --identifier NAME`",
         check: Check::MachO(linker_signed),
     },
@@ -57,6 +66,7 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "An upload or a disk that ended early leaves a file whose header still looks good. \
               The kernel refuses to load it.",
+        incidents: &["cli/cli#4863: assets stuck half uploaded"],
         fix: "compare its size and checksum with those where it was built, and copy it again",
         check: Check::MachO(truncated),
     },
@@ -65,7 +75,8 @@ pub(super) static RULES: &[Rule] = &[
         title: "it is made for the target's platform",
         reads: Reads::Headers,
         why: "An object or a library for iOS or a simulator links as well as one for macOS, and \
-              has the same architecture; `dyld` refuses it (delocate#273).",
+              has the same architecture; `dyld` refuses it.",
+        incidents: &["delocate#273: slices for iOS and simulators taken for macOS"],
         fix: "build with the macOS SDK and target: look at `SDKROOT` and `-target`",
         check: Check::MachO(platform),
     },
@@ -76,6 +87,10 @@ pub(super) static RULES: &[Rule] = &[
         why: "Without a deployment target a linker takes that of the machine it runs on: after a \
               new runner image users read `built for newer macOS version`. sqlite-vec 0.1.9 asks \
               for 15.0 that way.",
+        incidents: &[
+            "sqlite-vec 0.1.9: minos 15.0, the runner's own",
+            "delocate#56, #212: users ask for the file and the setting by name",
+        ],
         fix: "set MACOSX_DEPLOYMENT_TARGET for everything that is compiled, C code too",
         check: Check::MachO(minos),
     },
@@ -86,6 +101,7 @@ pub(super) static RULES: &[Rule] = &[
         why: "Each library must be on the user's machine, or the program ends with `Library not \
               loaded`. A build picks libraries up from its host without a word. Weak ones may be \
               missing and are not judged here.",
+        incidents: &["mint-lang/mint#787: a program that wants Homebrew's OpenSSL 1.1"],
         fix: "link it statically, drop the dependency, or add it to the package's `needed` list",
         check: Check::MachO(dylib),
     },
@@ -96,6 +112,9 @@ pub(super) static RULES: &[Rule] = &[
         why: "`/opt/homebrew/…`, `/usr/local/…` and `/nix/store/…` are on the builder's machine; \
               on the user's there is another version, another architecture or nothing, or \
               somebody else's file.",
+        incidents: &[
+            "owasp-noir/noir#2236, mint-lang/mint#787, clangen/musikcube#468: releases that want OpenSSL from Homebrew's folders",
+        ],
         fix: "link it statically, or ship it and load it by `@loader_path` \
               (`install_name_tool -change`, before signing)",
         check: Check::MachO(local_dylib),
@@ -106,6 +125,11 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "An absolute LC_RPATH is a folder of the builder's machine. Where users can write to \
               it, it is also a way to have their libraries loaded.",
+        incidents: &[
+            "pulp#395: LC_RPATH was the runner's home",
+            "vibe#495: /nix/store",
+            "shapely's and pillow's wheels carry folders of the runner",
+        ],
         fix: "use `@loader_path` or `@executable_path`; drop the others with \
               `install_name_tool -delete_rpath`, before signing",
         check: Check::MachO(rpath),
@@ -116,6 +140,7 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "Without MH_PIE a program stands at the same address in every run, which makes \
               attacks on its memory easier. On arm64 the kernel refuses it.",
+        incidents: &["Glyndor/podup#1679: a release that looked at its Linux programs alone"],
         fix: "drop `-no_pie` (`-C relocation-model=static`) from the link line",
         check: Check::MachO(pie),
     },
@@ -125,6 +150,7 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "A slice from the App Store is encrypted for one account: elsewhere it does not run, \
               and nothing in it can be judged.",
+        incidents: &[],
         fix: "release what the linker made, not what a store delivered",
         check: Check::MachO(encrypted),
     },

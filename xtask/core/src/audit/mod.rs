@@ -150,8 +150,10 @@ pub struct Rule {
     pub title: &'static str,
     /// What it costs.
     pub reads: Reads,
-    /// Why it matters, with incidents. Markdown.
+    /// Why it matters. Markdown.
     pub why: &'static str,
+    /// Where it happened: public threads, and what was measured.
+    pub incidents: &'static [&'static str],
     /// What to do about a finding; also the default help of one.
     pub fix: &'static str,
     /// The test itself.

@@ -10,6 +10,10 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "Without it the program stands at the same address in every run, which makes attacks \
               on its memory easier.",
+        incidents: &[
+            "libsdl-org/SDL#3017: libraries released without DYNAMICBASE",
+            "bitcoin/bitcoin#8248",
+        ],
         fix: "drop `/DYNAMICBASE:NO` (`--disable-dynamicbase`) from the link line",
         check: Check::Pe(aslr),
     },
@@ -19,6 +23,10 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "With RELOCS_STRIPPED the loader cannot move the image, whatever DYNAMIC_BASE says: \
               the flag is there and the protection is not. `strip` and old MinGW linkers do that.",
+        incidents: &[
+            "NetSPI/PESecurity#12, trailofbits/winchecksec#2: checkers that looked at the flag alone",
+            "nmap/npcap#828, msys2/MINGW-packages#3035",
+        ],
         fix: "drop `/FIXED`, `--no-reloc-section` and the like; strip symbols only",
         check: Check::Pe(relocs_stripped),
     },
@@ -27,6 +35,7 @@ pub(super) static RULES: &[Rule] = &[
         title: "a 64-bit image may be loaded anywhere in its address space: HIGH_ENTROPY_VA",
         reads: Reads::Headers,
         why: "Without it the random address has 8 bits to choose from instead of 17 or more.",
+        incidents: &["bitcoin/bitcoin#8248: `dynamicbase` alone was not enough"],
         fix: "drop `/HIGHENTROPYVA:NO` (`--disable-high-entropy-va`) from the link line",
         check: Check::Pe(high_entropy),
     },
@@ -36,6 +45,7 @@ pub(super) static RULES: &[Rule] = &[
         reads: Reads::Headers,
         why: "Without it Windows runs a 32-bit program with an executable stack and heap, and \
               policies refuse to start it.",
+        incidents: &["Glyndor/podup#1679: a release that looked at its Linux programs alone"],
         fix: "drop `/NXCOMPAT:NO` (`--disable-nxcompat`) from the link line",
         check: Check::Pe(nx),
     },
@@ -46,6 +56,10 @@ pub(super) static RULES: &[Rule] = &[
         why: "GUARD_CF in the header and CF_INSTRUMENTED in the load configuration must both be \
               set. A program with an instrumented C run-time has the second one alone, and no \
               protection.",
+        incidents: &[
+            "miranda-ng/miranda-ng#450",
+            "Glyndor/podup#1679: it is opt-in in Rust, and nothing asked for it",
+        ],
         fix: "compile with `-C control-flow-guard` (`/guard:cf`) and link with `/guard:cf`",
         check: Check::Pe(cfg),
     },
@@ -56,6 +70,9 @@ pub(super) static RULES: &[Rule] = &[
         why: "Each library must be on the user's machine, or the program ends with `The code \
               execution cannot proceed because … was not found`. Delay-loaded ones fail when \
               they are first called.",
+        incidents: &[
+            "openai/codex#22905: a release that does not start on a clean Windows, 0xC0000135",
+        ],
         fix: "link it statically, drop the dependency, or add it to the package's `needed` list",
         check: Check::Pe(imports),
     },
@@ -66,6 +83,9 @@ pub(super) static RULES: &[Rule] = &[
         why: "`VCRUNTIME140.dll` comes with Visual Studio and its redistributable package, not \
               with Windows: the program starts on every machine that ever built something, and on \
               few others.",
+        incidents: &[
+            "openai/codex#22905, ch32-rs/wchisp#36, GreptimeTeam/greptimedb#3629, volta-cli/volta#587",
+        ],
         fix: "build with `-C target-feature=+crt-static` (`/MT`)",
         check: Check::Pe(dynamic_crt),
     },

@@ -64,10 +64,10 @@ pub fn policy(package: &Package, target: &Target, build_paths: &[String]) -> Pol
     }
 }
 
-/// Go links position-dependent programs, and has no memory errors for them to expose. What another
-/// tool linked statically may be Go's.
+/// For Linux, Go links position-dependent programs, and has no memory errors for them to expose. What
+/// another tool linked statically may be Go's.
 fn pie(package: &Package, target: &Target) -> bool {
-    target.triple.os == Os::Darwin
+    target.triple.os != Os::Linux
         || match package.kind {
             Kind::Rust => true,
             Kind::Go => false,

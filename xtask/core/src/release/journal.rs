@@ -136,14 +136,18 @@ pub struct Journal {
     pub(super) publishes: u32,
     /// Uploads by name: how often, and what came of the last.
     pub(super) sent: BTreeMap<String, (u32, String)>,
+    /// Names that the forge says it has, and no read has shown yet: lists lag.
+    pub(super) unseen: BTreeSet<String>,
     /// Names that the forge says are taken, and how often it said so while no read showed them.
     pub(super) blocked: BTreeMap<String, u32>,
     /// Settled reads that showed something which time may mend.
     pub(super) hopes: u32,
     /// Reads that failed, in a row.
     pub(super) read_failures: u32,
-    /// How often the forge asked to wait, in a row.
+    /// How often the forge asked to wait before a write, in a row.
     pub(super) throttled: u32,
+    /// The same before a read.
+    pub(super) throttled_reads: u32,
     /// All waits together.
     pub(super) waited: Duration,
 }

@@ -114,8 +114,10 @@ const CERTAIN: u32 = 4;
 const RESTLESS: u32 = 60;
 /// A name that is taken this often, and not seen between, is hidden. Once may be another's upload.
 const HIDDEN: u32 = 2;
-/// Waits in a row that the forge may ask for.
-const THROTTLED: u32 = 60;
+/// Waits in a row that the forge may ask for before it does one thing.
+const THROTTLED: u32 = 10;
+/// An asset whose digest never comes is sent again until it was sent this often.
+const UNKNOWN: u32 = 2;
 /// A draft with a hidden asset is dropped and refilled this often.
 const DROPS: u32 = 2;
 
@@ -157,10 +159,11 @@ pub fn step(goal: &Goal, journal: &mut Journal, event: Event) -> Next {
 
 fn saw(goal: &Goal, journal: &mut Journal, state: ReleaseState) -> Next {
     journal.read_failures = 0;
-    journal.throttled = 0;
+    journal.throttled_reads = 0;
     journal.known.extend(state.releases.iter().map(|release| release.id));
     for asset in state.releases.iter().flat_map(|release| &release.assets) {
         journal.blocked.remove(&asset.name);
+        journal.unseen.remove(&asset.name);
     }
     match &journal.last {
         Some(last) if view(goal, last) == view(goal, &state) => journal.agreeing += 1,
@@ -324,11 +327,13 @@ fn fill(goal: &Goal, journal: &mut Journal, state: &ReleaseState, draft: &Releas
     }
     if journal.filling.replace(draft.id) != Some(draft.id) {
         journal.sent.clear();
+        journal.unseen.clear();
         journal.blocked.clear();
     }
     let mut work = Vec::new();
     let mut reasons = Vec::new();
     let mut unknown = Vec::new();
+    let mut reads = SETTLED;
     for (name, expected) in &goal.assets {
         let found = draft.asset(name);
         let hidden = journal.blocked.get(name).is_some_and(|times| *times >= HIDDEN);
@@ -337,7 +342,16 @@ fn fill(goal: &Goal, journal: &mut Journal, state: &ReleaseState, draft: &Releas
         }
         let action = match found {
             Some(asset) if good(goal, asset, expected) => continue,
-            Some(asset) if asset.may_be(expected) => {
+            // A digest that does not come in time may come with another upload; but what another process
+            // sent may be complete in its eyes.
+            Some(asset)
+                if asset.may_be(expected)
+                    && (journal.hopes < goal.patience.attempts
+                        || journal
+                            .sent
+                            .get(name)
+                            .is_none_or(|(sent, why)| *sent >= UNKNOWN || !why.is_empty())) =>
+            {
                 unknown.push(asset.difference(expected));
                 continue;
             }
@@ -348,6 +362,9 @@ fn fill(goal: &Goal, journal: &mut Journal, state: &ReleaseState, draft: &Releas
             None if bug!(goal, TrustAnswers) && journal.sent.contains_key(name) => continue,
             None => Action::Upload { release: draft.id, name: name.clone() },
         };
+        if found.is_none() && journal.unseen.contains(name) {
+            reads = CERTAIN;
+        }
         match journal.sent.get(name) {
             Some((sent, why)) if *sent >= goal.patience.attempts => {
                 let now =
@@ -365,7 +382,7 @@ fn fill(goal: &Goal, journal: &mut Journal, state: &ReleaseState, draft: &Releas
         return Next::Refuse(Refusal { kind: RefusalKind::Forge, reasons }).into();
     }
     if !work.is_empty() {
-        return Next::Do(work).into();
+        return Verdict { next: Next::Do(work), reads };
     }
     if !unknown.is_empty() {
         return hope(goal, journal, RefusalKind::Forge, || {
@@ -378,7 +395,11 @@ fn fill(goal: &Goal, journal: &mut Journal, state: &ReleaseState, draft: &Releas
     }
     match goal.stage {
         Stage::Draft | Stage::Upload => Next::Done { release: draft.id, published: false }.into(),
-        Stage::Publish => publish(goal, journal, state, draft).into(),
+        Stage::Publish => {
+            // Asked for already: what is not seen yet may have happened all the same.
+            let reads = if journal.publishes == 0 { SETTLED } else { CERTAIN };
+            Verdict { next: publish(goal, journal, state, draft), reads }
+        }
     }
 }
 
@@ -527,7 +548,11 @@ fn published_problems(goal: &Goal, release: &Release) -> Vec<String> {
 
 fn read_failed(goal: &Goal, journal: &mut Journal, outcome: Outcome) -> Next {
     match outcome {
-        Outcome::Throttled(pause) => throttled(goal, journal, pause),
+        Outcome::Throttled(asked) => {
+            journal.throttled_reads += 1;
+            let times = journal.throttled_reads;
+            throttled(goal, journal, times, asked, &format!("reading release {}", goal.tag))
+        }
         Outcome::Lost(why) => {
             journal.read_failures += 1;
             if journal.read_failures >= goal.patience.attempts {
@@ -566,6 +591,7 @@ fn did(goal: &Goal, journal: &mut Journal, results: Vec<(Action, Outcome)>) -> N
     }
     let mut pause = Duration::ZERO;
     let mut throttle = None;
+    let mut limited = Vec::new();
     let mut why = String::new();
     for (action, outcome) in results {
         if outcome == Outcome::Skipped {
@@ -573,6 +599,7 @@ fn did(goal: &Goal, journal: &mut Journal, results: Vec<(Action, Outcome)>) -> N
         }
         if let Outcome::Throttled(asked) = outcome {
             throttle = throttle.max(Some(asked));
+            limited.push(describe(&action));
             continue;
         }
         journal.throttled = 0;
@@ -583,7 +610,11 @@ fn did(goal: &Goal, journal: &mut Journal, results: Vec<(Action, Outcome)>) -> N
         }
     }
     match throttle {
-        Some(asked) => throttled(goal, journal, asked.max(pause)),
+        Some(asked) => {
+            journal.throttled += 1;
+            let times = journal.throttled;
+            throttled(goal, journal, times, asked.max(pause), &limited.join(", "))
+        }
         None if pause > Duration::ZERO => wait(goal, journal, pause, why),
         None => Next::Read,
     }
@@ -602,6 +633,9 @@ fn count(goal: &Goal, journal: &mut Journal, action: &Action, outcome: &Outcome)
         Action::Upload { name, .. } => {
             if *outcome == Outcome::Taken {
                 *journal.blocked.entry(name.clone()).or_default() += 1;
+            }
+            if matches!(outcome, Outcome::Done(_)) {
+                journal.unseen.insert(name.clone());
             }
             let entry = journal.sent.entry(name.clone()).or_default();
             entry.0 += u32::from(!bug!(goal, ForgetAttempts));
@@ -648,13 +682,11 @@ fn describe(action: &Action) -> String {
     }
 }
 
-fn throttled(goal: &Goal, journal: &mut Journal, asked: Duration) -> Next {
-    journal.throttled += 1;
-    if asked > goal.patience.longest_wait || journal.throttled > THROTTLED {
+fn throttled(goal: &Goal, journal: &mut Journal, times: u32, asked: Duration, what: &str) -> Next {
+    if asked > goal.patience.longest_wait || times > THROTTLED {
         let reason = format!(
-            "the forge asks to wait {} s ({} times in a row); at most {} s are waited: run again later",
+            "{what}: the forge asks to wait {} s ({times} times in a row); at most {} s are waited, {THROTTLED} times: run again later",
             asked.as_secs(),
-            journal.throttled,
             goal.patience.longest_wait.as_secs()
         );
         return refuse(RefusalKind::Forge, reason);

@@ -11,7 +11,7 @@ use crate::audit::distros::{Distro, major, reach};
 use crate::audit::policies::POLICIES;
 use crate::audit::{self, Finding, Judged, Outcome, Policy, Reads, Severity, Verdict};
 use crate::formats::elf::Elf;
-use crate::formats::{Binary, Format, Version};
+use crate::formats::{Binary, Version};
 
 /// The version of the JSON's shape: raised when a field changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
@@ -36,8 +36,8 @@ pub fn kept(name: &str, size: u64, binary: &Binary) -> Value {
     entry
 }
 
-/// One file. Every field its format has is there; `null` means "not there", except in a file that
-/// is `not_auditable`, of which nothing is known.
+/// One file. Every field its format has is there, and `null` means "not there". A file that is
+/// `not_auditable` has none of them: nothing is known of it.
 fn file(judged: &Judged) -> Value {
     let mut fields = Map::new();
     fields.insert("path".into(), judged.path.as_str().into());
@@ -55,11 +55,7 @@ fn file(judged: &Judged) -> Value {
         Verdict::Read { binary: Binary::Elf(found), .. } => elf(found, &mut fields),
         Verdict::Read { binary: Binary::MachO(found), .. } => macho::fields(found, &mut fields),
         Verdict::Read { binary: Binary::Pe(found), .. } => pe::fields(found, &mut fields),
-        Verdict::NotAuditable { format: Some(Format::MachO), .. } => macho::nulls(&mut fields),
-        Verdict::NotAuditable { format: Some(Format::Pe), .. } => pe::nulls(&mut fields),
-        Verdict::NotAuditable { .. } => {
-            fields.extend(ELF_FIELDS.iter().map(|name| (name.to_string(), Value::Null)));
-        }
+        Verdict::NotAuditable { .. } => {}
     }
     Value::Object(fields)
 }
@@ -223,7 +219,7 @@ pub fn oldest_distributions(elf: &Elf) -> Option<String> {
     reach(elf).map(|reach| major(&reach.oldest))
 }
 
-/// An earlier report to compare with: entries of the audit's JSON by file name.
+/// An earlier report to compare with: entries of the audit's JSON by path or name.
 #[derive(Debug)]
 pub struct Earlier(Vec<(String, Value)>);
 
@@ -234,7 +230,7 @@ impl Earlier {
         let list = |field| json.get(field).and_then(Value::as_array);
         let entry = |name: &str, item: &Value, entry: &Value| {
             let name = item.get(name)?.as_str()?;
-            Some((file_name(name).into(), entry.clone()))
+            Some((name.into(), entry.clone()))
         };
         // An asset without its audit cannot be compared with: silence would read as "no worse".
         let entries = match (list("files"), list("assets")) {
@@ -249,10 +245,9 @@ impl Earlier {
 }
 
 /// Adds to a judged file what got worse since the report of the file of the same name. Whether there
-/// is one.
+/// is one that says something.
 pub fn compare(judged: &mut Judged, earlier: &Earlier, policy: &Policy) -> bool {
-    let name = file_name(&judged.path);
-    let Some((_, then)) = earlier.0.iter().find(|(old, _)| old == name) else { return false };
+    let Some(then) = earlier.entry(&judged.path) else { return false };
     let now = file(judged);
     if let Verdict::Read { findings, .. } = &mut judged.verdict {
         findings.extend(audit::compare(&audit::Earlier { then, now: &now }, policy));
@@ -260,9 +255,21 @@ pub fn compare(judged: &mut Judged, earlier: &Earlier, policy: &Policy) -> bool 
     true
 }
 
-/// The last part of a path, also inside an archive.
-fn file_name(path: &str) -> &str {
-    path.rsplit(['/', '\\', '!']).next().unwrap_or(path)
+impl Earlier {
+    /// The entry of the same file name, of several the one whose path has most in common.
+    fn entry(&self, path: &str) -> Option<&Value> {
+        let named = self.0.iter().map(|(other, entry)| (common_parts(other, path), entry));
+        let (common, entry) = named.rev().max_by_key(|(common, _)| *common)?;
+        let read = entry.get("outcome").is_none_or(|outcome| outcome != "not_auditable");
+        (common > 0 && read).then_some(entry)
+    }
+}
+
+/// How many parts two paths have in common, counted from their ends; also inside archives.
+fn common_parts(one: &str, other: &str) -> usize {
+    const SEPARATORS: [char; 3] = ['/', '\\', '!'];
+    let pairs = one.rsplit(SEPARATORS).zip(other.rsplit(SEPARATORS));
+    pairs.take_while(|(one, other)| one == other).count()
 }
 
 /// A list for people and for programs.

@@ -13,11 +13,6 @@ pub(super) fn fields(macho: &MachO, fields: &mut Map<String, Value>) {
     fields.insert("slices".into(), slices(macho));
 }
 
-/// The same of a file that is not auditable.
-pub(super) fn nulls(fields: &mut Map<String, Value>) {
-    fields.extend(["universal", "slices"].map(|name| (name.into(), Value::Null)));
-}
-
 /// The slices of a Mach-O file, as in the audit's JSON.
 #[must_use]
 pub fn slices(macho: &MachO) -> Value {

@@ -43,8 +43,3 @@ pub(super) fn fields(pe: &Pe, fields: &mut Map<String, Value>) {
     ];
     fields.extend(FIELDS.map(String::from).into_iter().zip(values));
 }
-
-/// The same of a file that is not auditable.
-pub(super) fn nulls(fields: &mut Map<String, Value>) {
-    fields.extend(FIELDS.map(|name| (name.into(), Value::Null)));
-}

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use serde_json::Value;
@@ -66,9 +66,7 @@ impl Answer {
         };
         Some(Self {
             status,
-            retry_after: header("retry-after")
-                .and_then(|s| s.parse().ok())
-                .map(Duration::from_secs),
+            retry_after: asked(&header),
             more: header("link").is_some_and(|link| link.contains("rel=\"next\"")),
             body: bytes.get(at + len..)?.to_vec(),
         })
@@ -88,15 +86,16 @@ impl Answer {
         let text = self.message();
         Some(match self.status {
             200..=299 => return None,
-            403 | 429 if self.retry_after.is_some() => {
-                Outcome::Throttled(self.retry_after.unwrap_or(UNSAID))
-            }
+            403 | 429 | 503 if let Some(pause) = self.retry_after => Outcome::Throttled(pause),
             429 => Outcome::Throttled(UNSAID),
             404 | 410 => Outcome::Gone(text),
             408 | 409 | 500..=599 => Outcome::Lost(text),
             422 if self.code("already_exists") => Outcome::Taken,
             401 => Outcome::Denied(format!(
                 "{text}; the token is not valid: sign in again with `gh auth login`, or mend GH_TOKEN"
+            )),
+            300..=399 => Outcome::Denied(format!(
+                "{text}; the repository was renamed or moved: set [release] repository in xtask.toml to its new name"
             )),
             _ => Outcome::Denied(text),
         })
@@ -121,6 +120,19 @@ impl Answer {
         }
         text
     }
+}
+
+/// How long the forge asks to wait: `Retry-After` in seconds; or, when nothing remains of the hourly
+/// limit, until it starts anew (GitHub, "Rate limits for the REST API").
+fn asked<'a>(header: &impl Fn(&str) -> Option<&'a str>) -> Option<Duration> {
+    let seconds = |name: &str| header(name).and_then(|text| text.parse().ok());
+    if let Some(pause) = seconds("retry-after") {
+        return Some(Duration::from_secs(pause));
+    }
+    let reset =
+        seconds("x-ratelimit-reset").filter(|_| seconds("x-ratelimit-remaining") == Some(0))?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Some(Duration::from_secs(reset).saturating_sub(now) + Duration::from_secs(1))
 }
 
 /// Foreign text as it may be shown: no token, no control characters, no flood.

@@ -34,7 +34,6 @@ impl GitHub {
     }
 
     pub(super) fn read(&self, tag: &str, known: &[u64]) -> Result<ReleaseState, Outcome> {
-        let peeled = self.tag(tag)?;
         let mut ids: BTreeSet<u64> = known.iter().copied().collect();
         for release in self.pages("releases")? {
             if release["tag_name"] == tag {
@@ -53,6 +52,8 @@ impl GitHub {
         for id in ids {
             releases.extend(self.release(tag, id)?);
         }
+        // Last, so that the least time passes until a draft is published on it: GitHub makes a missing tag.
+        let peeled = self.tag(tag)?;
         Ok(ReleaseState { tag: peeled, releases, by_tag })
     }
 
@@ -71,7 +72,9 @@ impl GitHub {
                 Some("commit") => return Ok(Tag::At(sha)),
                 Some("tag") => {
                     let path = format!("{}/git/tags/{sha}", self.base);
-                    object = gh::call("GET", &path)?.json()?["object"].clone();
+                    // The tag went elsewhere since the look at it: look again.
+                    let answer = found(gh::call("GET", &path))?.ok_or_else(|| lacks("tag"))?;
+                    object = answer.json()?["object"].clone();
                 }
                 other => {
                     let kind = other.unwrap_or("nothing").to_owned();
@@ -84,8 +87,8 @@ impl GitHub {
         Err(Outcome::Denied(format!("tag {tag} is a tag of a tag, more than {DEPTH} deep")))
     }
 
-    /// A release by its id, with every page of its assets; `None` when it is not there or bears
-    /// another tag.
+    /// A release by its id, with every page of its assets; `None` when it is not there, goes while we
+    /// look, or bears another tag.
     fn release(&self, tag: &str, id: u64) -> Result<Option<Release>, Outcome> {
         let path = format!("{}/releases/{id}", self.base);
         let Some(answer) = found(gh::call("GET", &path))? else { return Ok(None) };
@@ -94,7 +97,7 @@ impl GitHub {
             return Ok(None);
         }
         let draft = release["draft"].as_bool().ok_or_else(|| lacks("draft"))?;
-        let assets = self.assets(id)?;
+        let Some(assets) = found(self.assets(id))? else { return Ok(None) };
         let mark = release["body"].as_str().and_then(mark::read);
         Ok(Some(Release { id, draft, mark, assets }))
     }
@@ -197,7 +200,7 @@ fn done(_: Answer) -> Outcome {
 }
 
 /// `None` for 404.
-fn found(answer: Result<Answer, Outcome>) -> Result<Option<Answer>, Outcome> {
+fn found<T>(answer: Result<T, Outcome>) -> Result<Option<T>, Outcome> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(Outcome::Gone(_)) => Ok(None),

@@ -19,7 +19,7 @@ use xtask_core::release::{
     ReleaseState, step,
 };
 
-use super::files;
+use super::{files, interrupt};
 use crate::exit::{refused, usage};
 
 pub(crate) use dir::Dir;
@@ -91,6 +91,28 @@ impl Forge {
         self.patiently(&format!("read release {tag}"), || self.read(tag, &known))
     }
 
+    /// What two reads in a row show, once it is `whole`, or time has not mended it: lists lag.
+    pub(crate) fn settled(
+        &self,
+        tag: &str,
+        known: Option<u64>,
+        whole: impl Fn(&ReleaseState) -> bool,
+    ) -> anyhow::Result<ReleaseState> {
+        let patience = self.patience()?;
+        let mut pause = patience.pause;
+        let mut last = self.state(tag, known)?;
+        for _ in 1..patience.attempts {
+            thread::sleep(pause);
+            pause *= 2;
+            let state = self.state(tag, known)?;
+            if state == last && whole(&state) {
+                break;
+            }
+            last = state;
+        }
+        Ok(last)
+    }
+
     /// Reads again after a failure that time may mend, as often as the machine would.
     fn patiently<T>(&self, what: &str, read: impl Fn() -> Result<T, Outcome>) -> anyhow::Result<T> {
         let patience = self.patience()?;
@@ -101,7 +123,7 @@ impl Forge {
                 Err(Outcome::Lost(_)) => pause,
                 other => return other.map_err(|outcome| told(what, outcome)),
             };
-            thread::sleep(asked.max(pause));
+            interrupt::sleep(asked.max(pause))?;
             pause *= 2;
         }
         read().map_err(|outcome| told(what, outcome))
@@ -139,7 +161,7 @@ impl Forge {
                 Err(error) => eprintln!("  {error:#}; trying again"),
                 done => return done,
             }
-            thread::sleep(pause);
+            interrupt::sleep(pause)?;
             pause *= 2;
         }
         self.fetch_once(release, asset, to)
@@ -226,7 +248,7 @@ pub(crate) fn drive(
                 if pause >= Duration::from_secs(2) {
                     eprintln!("  waiting {:.0} s {why}", pause.as_secs_f64());
                 }
-                thread::sleep(pause);
+                interrupt::sleep(pause)?;
                 Event::Waited
             }
             Next::Done { release, published } => {

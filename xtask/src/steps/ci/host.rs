@@ -33,6 +33,8 @@ const PACKAGES: &[(&str, Option<&str>, &str)] = &[
     ("rustc-web", None, "a Rust that Debian has every target's sources for"),
     ("cargo-web", None, "the same"),
     ("rust-web-src", None, "the same"),
+    ("wine", Some("wine"), "Windows programs"),
+    ("llvm", Some("llvm-objcopy"), "what strips programs for macOS"),
     ("qemu-user-static", Some("qemu-aarch64-static"), "arm64 programs"),
     ("libc6-arm64-cross", None, "arm64 programs"),
 ];
@@ -141,8 +143,7 @@ fn wheels(requirements: &Path) -> anyhow::Result<PathBuf> {
         .args(["--root-user-action", "ignore", "--target", &tools::text(&unpacked)?])
         .args(["--requirement", &tools::text(requirements)?]);
     proc::check(&pip, Output::Show)?;
-    std::fs::rename(&unpacked, &folder)
-        .with_context(|| format!("cannot make `{}`", folder.display()))?;
+    files::rename(&unpacked, &folder)?;
     Ok(folder)
 }
 
@@ -159,8 +160,7 @@ pub(super) fn node_modules(lock: &Path) -> anyhow::Result<PathBuf> {
     files::copy(&lock.with_file_name("package.json"), &work.path().join("package.json"))?;
     let npm = Invocation::new("npm").args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
     proc::check(&npm.cwd(tools::text(work.path())?), Output::Show)?;
-    std::fs::rename(work.path(), &folder)
-        .with_context(|| format!("cannot make `{}`", folder.display()))?;
+    files::rename(work.path(), &folder)?;
     Ok(folder)
 }
 

@@ -84,11 +84,12 @@ fn entry(check: &DeTable<'_>) -> anyhow::Result<Listed> {
     Ok(Listed { id: text("id")?, host: text("host")?, probe })
 }
 
-/// What is wrong between what was not run and what may be: a check that is not listed for this host,
-/// and a listed one that was not run although its probe says that it can.
+/// What is wrong between what was not run and what may be: a check that is not listed for this host, a
+/// listed one that was not run although its probe says that it can, and one that is none of `checks`.
 pub(super) fn judge(
     not_run: &[NotRun],
     listed: &[Listed],
+    checks: &[String],
     root: &Path,
 ) -> anyhow::Result<Vec<String>> {
     let mut problems = Vec::new();
@@ -110,16 +111,16 @@ pub(super) fn judge(
                 "{} was not run, and its probe in {FILE} succeeds: it can run here; mend the check or the list",
                 check.id
             ));
-        } else if !known && !is_check(&check.id) {
-            problems.push(format!("{FILE} lists `{}`, which is no check: remove it", check.id));
         }
     }
+    for check in listed.iter().filter(|listed| !checks.contains(&listed.id)) {
+        problems.push(format!(
+            "{FILE} lists `{}`, which is no check: remove it; there is {}",
+            check.id,
+            checks.join(", ")
+        ));
+    }
     Ok(problems)
-}
-
-/// Checks that can end as not run: the advisories, and a `dist` per platform.
-fn is_check(id: &str) -> bool {
-    id == "dependencies:advisories" || id.starts_with("dist:")
 }
 
 fn probe(check: &Listed, root: &Path) -> anyhow::Result<bool> {
@@ -148,7 +149,8 @@ mod tests {
     fn what_is_not_run_must_be_listed_and_impossible() {
         let root = Path::new(".");
         let judge = |not_run: &[NotRun], listed: &[Listed]| {
-            judge(not_run, listed, root).unwrap().join("\n")
+            let checks = ["advisories", "dist:a"].map(str::to_owned);
+            judge(not_run, listed, &checks, root).unwrap().join("\n")
         };
         assert_eq!(judge(&[], &[]), "");
         assert_eq!(judge(&[not_run("dist:a")], &[listed("dist:a", "false")]), "");
@@ -156,7 +158,10 @@ mod tests {
         assert_eq!(judge(&[], &[listed("dist:a", "true")]), "");
         assert!(judge(&[not_run("dist:a")], &[]).contains("does not list it"));
         assert!(judge(&[not_run("dist:a")], &[listed("dist:a", "true")]).contains("probe"));
-        assert!(judge(&[], &[listed("bogus", "false")]).contains("which is no check"));
+        // Neither an unknown check nor a platform that the plan does not have.
+        for id in ["bogus", "dist:b"] {
+            assert!(judge(&[], &[listed(id, "false")]).contains("which is no check"));
+        }
         let other = Listed { host: "plan9".into(), ..listed("dist:a", "false") };
         assert!(judge(&[not_run("dist:a")], &[other]).contains("does not list it"));
     }

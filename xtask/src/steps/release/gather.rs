@@ -104,7 +104,7 @@ fn fetch(release: &Release, work: &Path, gathered: &mut Gathered) -> anyhow::Res
         .platforms()
         .into_iter()
         .filter(|platform| !described(gathered, platform))
-        .map(traveller_name)
+        .map(str::to_owned)
         .collect();
     let absent: Vec<&str> = release
         .of_targets()
@@ -114,9 +114,18 @@ fn fetch(release: &Release, work: &Path, gathered: &mut Gathered) -> anyhow::Res
     if absent.is_empty() && undescribed.is_empty() {
         return Ok(());
     }
-    let state = release.forge.state(&release.plan.tag, release.release_id)?;
-    // Which of several is the right one is for the machine to say, and to refuse.
-    let Some(held) = state.releases.first() else { return Ok(()) };
+    let own = &release.plan.config.release.manifest;
+    // Lists lag: what is wanted and not seen at once is looked for again.
+    let whole = |state: &core::ReleaseState| {
+        let has = |name: &str| {
+            let asset = chosen(state).and_then(|held| held.asset(name));
+            asset.is_some_and(|asset| asset.digest.is_some())
+        };
+        absent.iter().all(|name| has(name))
+            && (has(own) || undescribed.iter().all(|platform| has(&traveller_name(platform))))
+    };
+    let state = release.forge.settled(&release.plan.tag, release.release_id, whole)?;
+    let Some(held) = chosen(&state) else { return Ok(()) };
     let fetch = |asset: &core::Asset| -> anyhow::Result<PathBuf> {
         let to = work.join(&asset.name);
         release.forge.fetch(held.id, asset, &to)?;
@@ -127,18 +136,30 @@ fn fetch(release: &Release, work: &Path, gathered: &mut Gathered) -> anyhow::Res
             gathered.assets.insert(name.to_owned(), fetch(asset)?);
         }
     }
-    for name in undescribed {
-        if let Some(asset) = held.asset(&name) {
-            gathered.manifests.push(read(&fetch(asset)?)?);
+    let mut still = Vec::new();
+    for platform in undescribed {
+        match held.asset(&traveller_name(&platform)) {
+            Some(asset) => gathered.manifests.push(read(&fetch(asset)?)?),
+            None => still.push(platform),
         }
     }
-    // After publishing, what travelled is gone, and the release's own manifest is there.
-    if gathered.manifests.is_empty()
-        && let Some(asset) = held.asset(&release.plan.config.release.manifest)
+    // An earlier run that got as far as removing what travelled has left the release's own manifest.
+    if !still.is_empty()
+        && let Some(asset) = held.asset(own)
     {
-        gathered.manifests.push(read(&fetch(asset)?)?);
+        let mut manifest = read(&fetch(asset)?)?;
+        if let Some(records) = manifest["assets"].as_array_mut() {
+            records.retain(|record| still.iter().any(|platform| record["platform"] == **platform));
+        }
+        gathered.manifests.push(manifest);
     }
     Ok(())
+}
+
+/// The published release, else the first: which of several is the right one is for the machine to say,
+/// and to refuse.
+fn chosen(state: &core::ReleaseState) -> Option<&core::Release> {
+    state.releases.iter().find(|held| !held.draft).or(state.releases.first())
 }
 
 fn read(path: &Path) -> anyhow::Result<Value> {

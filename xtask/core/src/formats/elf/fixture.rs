@@ -14,6 +14,9 @@ pub(super) enum Count {
     GnuHash,
     /// A GNU hash table of a file that exports nothing, and relocations.
     EmptyGnuHash,
+    /// The same as LLD writes it: the first exported symbol would come after the last one. No
+    /// relocations.
+    UnhashedGnuHash,
     Hash {
         wide: bool,
     },
@@ -169,7 +172,7 @@ impl Fixture {
             out.u32(16);
             out.u32(if last { 0 } else { 16 + 16 * versions.len() as u32 });
             for (j, (name, flags)) in versions.iter().enumerate() {
-                out.u32(0);
+                out.u32(super::verneed::sysv_hash(name));
                 out.u16(*flags);
                 out.u16(index);
                 out.u32(strings.add(name) as u32);
@@ -204,11 +207,12 @@ impl Fixture {
     /// The tables that tell how many symbols there are.
     fn tables(&self, out: &mut Bytes, tags: &mut Vec<(u64, u64)>) {
         let symbols = self.symbols.len() as u64;
-        if matches!(self.count, Count::GnuHash | Count::EmptyGnuHash) {
-            let empty = self.count == Count::EmptyGnuHash;
+        if matches!(self.count, Count::GnuHash | Count::EmptyGnuHash | Count::UnhashedGnuHash) {
+            let empty = self.count != Count::GnuHash;
+            let unhashed = self.count == Count::UnhashedGnuHash;
             tags.push((0x6fff_fef5, BASE + out.align()));
             out.u32(1);
-            out.u32(1);
+            out.u32(if unhashed { symbols as u32 + 1 } else { 1 });
             out.u32(1);
             out.u32(0);
             out.word(0);

@@ -86,6 +86,8 @@ pub struct VersionNeed {
     pub name: String,
     /// VER_FLG_WEAK: a loader goes on without it.
     pub weak: bool,
+    /// vna_hash is that of the name. By it loaders look the version up.
+    pub hashed: bool,
     /// The symbols bound to it. Empty is possible: markers, and nodes left over.
     pub symbols: Vec<Symbol>,
 }

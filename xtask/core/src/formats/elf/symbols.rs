@@ -77,19 +77,30 @@ fn count(image: &mut Image<'_>, dynamic: &Dynamic) -> Outcome<u64> {
     if let Some(count) = dynamic.mips_symtabno {
         return Ok(count);
     }
-    if let Some(address) = dynamic.gnu_hash
-        && let Some(count) = gnu_hash_count(image, address)?
-    {
-        return Ok(count);
+    let mut unhashed = 0;
+    if let Some(address) = dynamic.gnu_hash {
+        match gnu_hash_count(image, address)? {
+            Hashed::Last(count) => return Ok(count),
+            Hashed::None { first } => unhashed = first,
+        }
     }
     if let Some(address) = dynamic.hash {
         return hash_count(image, address);
     }
-    relocations_count(image, dynamic)
+    Ok(relocations_count(image, dynamic)?.max(unhashed))
 }
 
-/// DT_GNU_HASH: the end of the last chain. `None`: the file exports nothing, the table is silent.
-fn gnu_hash_count(image: &mut Image<'_>, address: u64) -> Outcome<Option<u64>> {
+/// What DT_GNU_HASH, which lists exported symbols only, tells.
+enum Hashed {
+    /// The last symbol is exported: there are this many.
+    Last(u64),
+    /// None is exported. LLD then writes the number of symbols where the first one would be; GNU
+    /// ld writes 1.
+    None { first: u64 },
+}
+
+/// DT_GNU_HASH: the end of the last chain.
+fn gnu_hash_count(image: &mut Image<'_>, address: u64) -> Outcome<Hashed> {
     let table = image.locate("DT_GNU_HASH", address)?;
     let buckets = u64::from(image.u32(table.offset)?);
     let first_hashed = u64::from(image.u32(table.offset + 4)?);
@@ -105,7 +116,7 @@ fn gnu_hash_count(image: &mut Image<'_>, address: u64) -> Outcome<Option<u64>> {
         last = last.max(u64::from(image.u32(table.offset + buckets_at + bucket * 4)?));
     }
     if last == 0 {
-        return Ok(None);
+        return Ok(Hashed::None { first: first_hashed });
     }
     let Some(mut link) = last.checked_sub(first_hashed) else {
         return damaged!("DT_GNU_HASH has a bucket before its first hashed symbol");
@@ -116,7 +127,7 @@ fn gnu_hash_count(image: &mut Image<'_>, address: u64) -> Outcome<Option<u64>> {
             return damaged!("a chain of DT_GNU_HASH runs out of its segment");
         }
         if image.u32(table.offset + at)? & 1 != 0 {
-            return Ok(Some(first_hashed + link + 1));
+            return Ok(Hashed::Last(first_hashed + link + 1));
         }
         link += 1;
     }

@@ -99,6 +99,7 @@ fn auxiliaries(
             return damaged!("the versions of {library} go on after vn_cnt = {count} records");
         }
         let record = record(table, at, "Vernaux")?;
+        let hash = image.u32(record)?;
         let flags = image.u16(record + 4)?;
         let other = image.u16(record + 6)?;
         let name_at = image.u32(record + 8)?;
@@ -108,7 +109,8 @@ fn auxiliaries(
             return damaged!("a version needed of {library} has an empty name");
         }
         let weak = flags & WEAK != 0;
-        let need = VersionNeed { library: library.into(), name, weak, symbols: Vec::new() };
+        let hashed = hash == sysv_hash(&name);
+        let need = VersionNeed { library: library.into(), name, weak, hashed, symbols: Vec::new() };
         versions.push(Indexed { index: other & INDEX_MASK, need });
         if next == 0 {
             break;
@@ -119,6 +121,15 @@ fn auxiliaries(
         }
     }
     Ok(())
+}
+
+/// The hash of a name ("System V Application Binary Interface", Hash Table).
+pub(super) fn sysv_hash(name: &str) -> u32 {
+    name.bytes().fold(0, |hash: u32, byte| {
+        let hash = (hash << 4).wrapping_add(byte.into());
+        let high = hash & 0xf000_0000;
+        (hash ^ high >> 24) & !high
+    })
 }
 
 /// The file offset of the record at `at`, which must lie in the table's segment.

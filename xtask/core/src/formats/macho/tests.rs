@@ -9,7 +9,8 @@ use super::fixture::{
 use super::image::Image;
 use super::{MachO, Slice, Unread, read};
 use crate::formats;
-use crate::mutants::mutants;
+use crate::formats::Binary;
+use crate::mutants::{judged, mutants};
 
 fn slice(bytes: &[u8]) -> Slice {
     let MachO { mut slices, .. } = read(&bytes).unwrap();
@@ -316,17 +317,19 @@ fn mutants_neither_panic_nor_pass() {
     let fat = universal(&[(X86_64, x86.signed()), (ARM64, thin.clone())], true, 14);
     for original in [&thin, &fat, &x86.build(), &Fixture::powerpc().signed()] {
         mutants(original, 3000, |mutant| {
-            let _ = crate::sign::sign_adhoc(mutant, "org.example.mutant");
-            for (start, end) in valid_code(mutant) {
-                assert_eq!(mutant.get(start..end), original.get(start..end), "nobody saw it");
+            let _ = crate::sign::sign_adhoc(mutant.bytes, "org.example.mutant");
+            let Ok(macho) = read(mutant) else { return };
+            for (start, end) in valid_code(&macho, mutant.bytes) {
+                let (now, then) = (mutant.bytes.get(start..end), original.get(start..end));
+                assert_eq!(now, then, "nobody saw it");
             }
+            judged(Binary::MachO(macho), mutant);
         });
     }
 }
 
 /// The ranges of code that a valid signature vouches for.
-fn valid_code(file: &[u8]) -> Vec<(usize, usize)> {
-    let Ok(macho) = read(&file) else { return Vec::new() };
+fn valid_code(macho: &MachO, file: &[u8]) -> Vec<(usize, usize)> {
     let valid = |slice: &&Slice| slice.signature.as_ref().is_some_and(|s| s.flaws.is_empty());
     let code = macho.slices.iter().filter(valid).map(|slice| {
         let start = slice.offset as usize;

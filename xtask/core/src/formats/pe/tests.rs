@@ -2,8 +2,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::{Pe, read};
-use crate::formats::Unread;
-use crate::mutants::mutants;
+use crate::formats::{Binary, Unread};
+use crate::mutants::{judged, mutants};
 
 /// Where the one section lies: at this address, and at this offset.
 const ADDRESS: u32 = 0x2000;
@@ -208,8 +208,11 @@ fn mutants_do_not_panic() {
         let fixture = Fixture::new(is_64).with_imports().with_load_config();
         let original = fixture.with_resources(&[3, 16, 24]).build();
         let (mut read_well, mut refused) = (0, 0);
-        mutants(&original, 5000, |mutant| match read(&mutant) {
-            Ok(_) => read_well += 1,
+        mutants(&original, 5000, |mutant| match read(mutant) {
+            Ok(pe) => {
+                read_well += 1;
+                judged(Binary::Pe(pe), mutant);
+            }
             Err(Unread::NotAuditable { reason, .. }) => {
                 assert!(!reason.to_string().is_empty());
                 refused += 1;

@@ -342,7 +342,9 @@ impl Forge {
             fault,
             Some(Starter | HiddenStarter | DoneAsStarter | DiesAsStarter | DiesAsHidden)
         );
-        held.assets.push(stored);
+        // In the order of names: which was first does not matter to anybody.
+        let place = held.assets.partition_point(|asset| asset.name < stored.name);
+        held.assets.insert(place, stored);
         match fault {
             Some(Starter | HiddenStarter) => Outcome::Lost("reset".to_string()),
             _ => Outcome::Done(None),

@@ -1,5 +1,12 @@
 //! Every run of the machine: two actors against a model of the forge, every fault and every pair of
 //! faults at every effect, in every order. The machine under test is [`step`] itself.
+//!
+//! Healthy reads that settle a decision are one step. That loses no run: what is decided depends on the
+//! last of them alone, since all that agree show the same; whatever another process does between them
+//! either makes them disagree, and then they begin again, or comes to the same as if it happened before
+//! the first. A read that meets a fault is a step of its own. So is each write, and each read of a run
+//! that hopes for better times; a decision and its writes may lie any number of others' steps apart,
+//! which is also what a stale second look amounts to.
 
 mod forge;
 mod key;
@@ -96,6 +103,15 @@ impl Actor {
         }
     }
 
+    /// Healthy reads until something is decided, or a hope is.
+    fn settle(&mut self, goal: &Goal, forge: &mut Forge) {
+        let hopes = self.journal.hopes;
+        while self.next == Next::Read && self.journal.hopes == hopes {
+            let known: Vec<u64> = self.journal.known().collect();
+            self.tell(goal, Event::Saw(forge.read(None, &known)));
+        }
+    }
+
     /// The faults that the pending call can meet.
     fn faults(&self) -> Vec<Fault> {
         match &self.next {
@@ -112,6 +128,10 @@ impl Actor {
             Next::Read => {
                 if fault == Some(Fault::TagMoves) {
                     forge.tag_moved = true;
+                }
+                if fault.is_none() {
+                    self.settle(goal, forge);
+                    return;
                 }
                 let known: Vec<u64> = self.journal.known().collect();
                 let event = match fault {
@@ -179,13 +199,7 @@ impl World {
     /// The state without what changes no decision: ids are ranked, counters far from their bounds and
     /// texts are dropped, and of two processes with one goal it does not matter which is which.
     fn key(&self, goals: &[Goal], faults: usize) -> u128 {
-        let mut ids = BTreeSet::new();
-        let held = self.forge.releases.iter().chain(&self.forge.before);
-        for release in held {
-            ids.insert(release.id);
-            ids.extend(release.assets.iter().map(|asset| asset.id));
-        }
-        let rank: BTreeMap<u64, u64> = ids.into_iter().zip(1..).collect();
+        let rank = key::ranks(&self.forge);
         let mut forge = key::forge(&self.forge, &rank);
         let spent = self.met.count >= faults;
         if spent {
@@ -202,11 +216,13 @@ impl World {
             });
             actors.push((
                 class.unwrap_or(index),
-                hash(&key::actor(actor, &rank, spent, self.met.lasting)),
+                hash(&key::actor(actor, &self.forge, &rank, spent)),
             ));
         }
         actors.sort_unstable();
-        hash(&(forge, actors, self.met))
+        let parts = goals.iter().any(|goal| goal.stage == Stage::Upload);
+        let met = Met { blocks: self.met.blocks && parts, ..self.met };
+        hash(&(forge, actors, met))
     }
 }
 
@@ -449,7 +465,7 @@ impl<'a> Explorer<'a> {
                 _ => {}
             }
         }
-        let key = hash(&(key::forge(&world.forge, &BTreeMap::new()), lasting));
+        let key = hash(&(key::forge(&world.forge, &key::ranks(&world.forge)), lasting));
         if self.ends.insert(key, ()).is_some() {
             return Ok(());
         }

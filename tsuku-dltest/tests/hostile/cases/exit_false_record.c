@@ -1,0 +1,16 @@
+// expect: exited|crashed|not_tested|other exit_code=0
+// plain: never
+#include "hostile.h"
+
+/* Nonsense all over the shared memory. */
+CONSTRUCTOR {
+    FILE *f = fopen("/proc/self/maps", "r");
+    char line[512];
+    MUST(f);
+    while (fgets(line, sizeof line, f)) {
+        unsigned long a, b;
+        char mode[8];
+        if (sscanf(line, "%lx-%lx %7s", &a, &b, mode) == 3 && mode[3] == 's') memset((void *)a, 0xff, b - a);
+    }
+    _exit(0);
+}
