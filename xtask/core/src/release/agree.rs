@@ -156,7 +156,7 @@ fn smoke(source: &Source<'_>, target: &Target, record: &Value) -> Result<(), Str
     if rows.iter().filter(passed).any(|row| counts(target, row)) {
         return Ok(());
     }
-    let emulated = rows.iter().filter(passed).any(|row| is_emulated(row));
+    let emulated = rows.iter().filter(passed).any(is_emulated);
     let mut why = "it never ran natively on a machine other than its builder".to_owned();
     if target.triple.libc == Libc::Musl {
         why += ", in one of the plan's `userlands`";
