@@ -67,6 +67,8 @@ pub fn merge(plan: &Plan, source: &Source<'_>, parts: &[Value]) -> Result<Value,
     }
     let mut release = parts.first().cloned().unwrap_or_default();
     release["assets"] = Value::Array(merged);
+    // Made anew, from these.
+    release["files"] = Value::Array(Vec::new());
     Ok(release)
 }
 
@@ -154,7 +156,7 @@ fn smoke(source: &Source<'_>, target: &Target, record: &Value) -> Result<(), Str
     if rows.iter().filter(passed).any(|row| counts(target, row)) {
         return Ok(());
     }
-    let emulated = rows.iter().filter(passed).any(|row| is_emulated(row));
+    let emulated = rows.iter().filter(passed).any(is_emulated);
     let mut why = "it never ran natively on a machine other than its builder".to_owned();
     if target.triple.libc == Libc::Musl {
         why += ", in one of the plan's `userlands`";
@@ -237,7 +239,8 @@ pub fn add_smoke(parts: &mut [Value], runs: &[Value]) -> Result<(), Vec<String>>
 /// Compares the files in hand with a merged manifest's sizes and digests.
 pub fn differing_files(manifest: &Value, files: &Manifest) -> Vec<String> {
     let mut problems = Vec::new();
-    for record in manifest["assets"].as_array().map(Vec::as_slice).unwrap_or_default() {
+    let listed = ["assets", "files"].into_iter().filter_map(|key| manifest[key].as_array());
+    for record in listed.flatten() {
         let name = record["name"].as_str().unwrap_or_default();
         let said = record["size"].as_u64().zip(record["sha256"].as_str().and_then(Digest::parse));
         let said = said.map(|(size, digest)| Expected { size, digest });

@@ -27,9 +27,11 @@ impl Checker<'_> {
                 format!("job `{}` publishes and does not wait for `{}`", job.name, other.name);
             self.add(job.line, message, format!("add `{}` to its `needs`", other.name));
         }
+        let called = jobs.iter().any(|job| job.node.get("uses").is_some());
         for (what, call) in [("draft", "draft"), ("smoke test", "smoke"), ("build", "dist")] {
-            let calls = jobs.iter().any(|job| job.node.get("uses").is_some());
-            if !jobs.iter().any(|job| job.runs(call)) && !(calls && call == "dist") {
+            // A called workflow builds.
+            let there = jobs.iter().any(|job| job.runs(call)) || called && call == "dist";
+            if !there {
                 let message = format!("job `{}` publishes, and no job runs the {what}", job.name);
                 self.add(job.line, message, format!("add a job that runs `cargo xtask {call}`"));
             }
@@ -69,7 +71,7 @@ impl Checker<'_> {
                     None => *name == wanted,
                 };
                 // What a called workflow leaves, its own check knows.
-                if !calls && !left.iter().any(|name| fits(name)) {
+                if !calls && !left.iter().any(fits) {
                     let message =
                         format!("no job before `{}` leaves an artifact `{wanted}`", job.name);
                     self.add(

