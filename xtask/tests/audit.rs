@@ -2,15 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
+mod common;
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use support::{assert_follows_schema, run, scratch, stdout, xtask, zig_cc};
+
+use common::fixtures::{assert_follows_schema, zig_cc};
+use common::{Ended, Folder, repository, xtask};
+
+fn run(args: &[&str]) -> Ended {
+    common::run(&mut xtask(&repository(), args))
+}
 
 /// A program for glibc that needs 2.39 by a weak symbol alone, the commonest real failure.
 fn weak_only() -> Vec<u8> {
@@ -21,21 +26,20 @@ fn weak_only() -> Vec<u8> {
 }
 
 fn json(args: &[&str]) -> Value {
-    let output = run(args);
-    serde_json::from_str(&stdout(&output)).unwrap_or_else(|error| {
-        panic!("{args:?}: {error}\n{}", String::from_utf8_lossy(&output.stderr))
-    })
+    let ended = run(args);
+    serde_json::from_str(&ended.stdout)
+        .unwrap_or_else(|error| panic!("{args:?}: {error}\n{}", ended.stderr))
 }
 
 #[test]
 fn the_json_of_a_folder_follows_the_schema() {
-    let folder = scratch("audit-json");
+    let folder = Folder::new();
     fs::write(folder.join("weak"), weak_only()).unwrap();
     fs::write(folder.join("damaged"), &weak_only()[..700]).unwrap();
     fs::write(folder.join("notes.txt"), "no binary\n").unwrap();
     fs::copy("/bin/sh", folder.join("sh")).unwrap();
     for command in ["audit", "audit-glibc"] {
-        let answer = json(&[command, "--json", folder.to_str().unwrap()]);
+        let answer = json(&[command, "--json", folder.path().to_str().unwrap()]);
         assert_follows_schema("audit", &answer);
         let files = answer["files"].as_array().unwrap();
         let names: Vec<_> = files.iter().map(|file| file["path"].as_str().unwrap()).collect();
@@ -55,68 +59,69 @@ fn the_json_of_a_folder_follows_the_schema() {
 
 #[test]
 fn the_floor_decides_and_the_exit_code_says_so() {
-    let folder = scratch("audit-max");
+    let folder = Folder::new();
     let file = folder.join("weak");
     fs::write(&file, weak_only()).unwrap();
     let file = file.to_str().unwrap();
-    assert_eq!(run(&["audit-glibc", file]).status.code(), Some(0));
-    assert_eq!(run(&["audit-glibc", "--max", "2.39", file]).status.code(), Some(0));
-    assert_eq!(run(&["audit-glibc", "--max", "2.100", file]).status.code(), Some(0));
+    assert_eq!(run(&["audit-glibc", file]).code, Some(0));
+    assert_eq!(run(&["audit-glibc", "--max", "2.39", file]).code, Some(0));
+    assert_eq!(run(&["audit-glibc", "--max", "2.100", file]).code, Some(0));
     let refused = run(&["audit-glibc", "--max", "2.17", file]);
-    assert_eq!(refused.status.code(), Some(1));
-    let text = stdout(&refused);
+    assert_eq!(refused.code, Some(1));
+    let text = refused.stdout;
     for part in ["elf-glibc-floor", "pidfd_getpid (weak)", "libc.so.6", "Debian 12", "zigbuild"] {
         assert!(text.contains(part), "no `{part}` in:\n{text}");
     }
-    assert_eq!(run(&["audit-glibc", "--max", "latest", file]).status.code(), Some(2));
-    assert_eq!(run(&["audit-glibc", "/no/such/file"]).status.code(), Some(2));
-    assert_eq!(run(&["audit", "--policy", "none-such", file]).status.code(), Some(2));
+    assert_eq!(run(&["audit-glibc", "--max", "latest", file]).code, Some(2));
+    assert_eq!(run(&["audit-glibc", "/no/such/file"]).code, Some(2));
+    assert_eq!(run(&["audit", "--policy", "none-such", file]).code, Some(2));
 }
 
 #[cfg(unix)]
 #[test]
 fn what_cannot_be_opened_is_told_with_its_path() {
     use std::os::unix::fs::symlink;
-    let folder = scratch("audit-unreadable");
+    let folder = Folder::new();
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     symlink("nowhere", folder.join("broken")).unwrap();
     let broken = run(&["audit", &path("broken")]);
-    assert_eq!(broken.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&broken.stderr).into_owned();
+    assert_eq!(broken.code, Some(2));
+    let said = broken.stderr;
     assert!(said.contains(&path("broken")) && said.contains("`nowhere`"), "{said}");
     assert!(Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
     // Never waited for, never read without end.
     for name in [path("fifo").as_str(), "/dev/zero", "/dev/null"] {
         let odd = run(&["audit", name]);
-        assert_eq!(odd.status.code(), Some(1), "{name}");
-        assert!(stdout(&odd).contains("not a regular file"), "{}", stdout(&odd));
+        assert_eq!(odd.code, Some(1), "{name}");
+        assert!(odd.stdout.contains("not a regular file"), "{}", odd.stdout);
     }
-    let inside = run(&["audit", folder.to_str().unwrap()]);
-    assert_eq!(inside.status.code(), Some(0), "passed over in a folder");
+    let inside = run(&["audit", folder.path().to_str().unwrap()]);
+    assert_eq!(inside.code, Some(0), "passed over in a folder");
 }
 
 #[test]
 fn what_is_no_binary_is_an_error_by_name_and_passed_over_in_a_folder() {
-    let folder = scratch("audit-text");
+    let folder = Folder::new();
     let file = folder.join("README");
     fs::write(&file, "text").unwrap();
     fs::write(folder.join("empty"), "").unwrap();
     let named = run(&["audit-glibc", file.to_str().unwrap()]);
-    assert_eq!(named.status.code(), Some(1));
-    assert!(stdout(&named).contains("not an ELF file"));
-    let inside = run(&["audit-glibc", folder.to_str().unwrap()]);
-    assert_eq!(inside.status.code(), Some(0));
-    assert!(String::from_utf8_lossy(&inside.stderr).contains("nothing to judge"));
+    assert_eq!(named.code, Some(1));
+    assert!(named.stdout.contains("not an ELF file"));
+    let inside = run(&["audit-glibc", folder.path().to_str().unwrap()]);
+    assert_eq!(inside.code, Some(0));
+    assert!(inside.stderr.contains("nothing to judge"));
 }
 
 #[cfg(unix)]
 #[test]
 fn links_are_followed_once_and_loops_end() {
     use std::os::unix::fs::symlink;
-    let folder = scratch("audit-links");
+    let folder = Folder::new();
     fs::create_dir(folder.join("bin")).unwrap();
     fs::create_dir(folder.join("elsewhere")).unwrap();
-    let outside = scratch("audit-links-outside").join("program");
+    let elsewhere = Folder::new();
+    let outside = elsewhere.join("program");
     fs::write(&outside, weak_only()).unwrap();
     fs::write(folder.join("bin/real"), weak_only()).unwrap();
     symlink("real", folder.join("bin/alias")).unwrap();
@@ -124,17 +129,17 @@ fn links_are_followed_once_and_loops_end() {
     symlink(&outside, folder.join("elsewhere/one")).unwrap();
     symlink(&outside, folder.join("elsewhere/two")).unwrap();
     symlink("nowhere", folder.join("elsewhere/broken")).unwrap();
-    let answer = json(&["audit-glibc", "--json", folder.to_str().unwrap()]);
+    let answer = json(&["audit-glibc", "--json", folder.path().to_str().unwrap()]);
     let paths: Vec<_> =
         answer["files"].as_array().unwrap().iter().map(|f| f["path"].as_str().unwrap()).collect();
-    let tail = |path: &str| path.strip_prefix(folder.to_str().unwrap()).unwrap().to_owned();
+    let tail = |path: &str| path.strip_prefix(folder.path().to_str().unwrap()).unwrap().to_owned();
     let paths: Vec<_> = paths.into_iter().map(tail).collect();
     assert_eq!(paths, ["/bin/real", "/elsewhere/one"]);
 }
 
 #[test]
 fn members_of_archives_and_standard_input_are_judged() {
-    let folder = scratch("audit-archives");
+    let folder = Folder::new();
     fs::write(folder.join("prog"), weak_only()).unwrap();
     fs::write(folder.join("cut"), &weak_only()[..700]).unwrap();
     fs::write(folder.join("notes.txt"), "text").unwrap();
@@ -148,7 +153,8 @@ fn members_of_archives_and_standard_input_are_judged() {
                   for n in range(4):\n\
                   \x20   with zipfile.ZipFile(f'deep{n}.zip', 'w') as z: z.write(f'deep{n - 1}.zip' if n else 'prog')\n\
                   open('broken.tar.gz', 'wb').write(open('a.tar.gz', 'rb').read()[:-200])\n";
-    let made = Command::new("python3").args(["-c", script]).current_dir(&folder).status().unwrap();
+    let made =
+        Command::new("python3").args(["-c", script]).current_dir(folder.path()).status().unwrap();
     assert!(made.success());
     for (archive, expected) in [
         ("a.tar.gz", vec![("a.tar.gz!prog", "ok"), ("a.tar.gz!cut", "not_auditable")]),
@@ -168,8 +174,8 @@ fn members_of_archives_and_standard_input_are_judged() {
         // What is not looked into has not passed.
         ("deep3.zip", vec![("deep3.zip!deep2.zip!deep1.zip!deep0.zip", "not_auditable")]),
     ] {
-        let output = xtask().args(["audit", "--json", archive]).current_dir(&folder).output();
-        let answer: Value = serde_json::from_str(&stdout(&output.unwrap())).unwrap();
+        let ended = common::run(&mut xtask(folder.path(), &["audit", "--json", archive]));
+        let answer: Value = serde_json::from_str(&ended.stdout).unwrap();
         assert_follows_schema("audit", &answer);
         let files = answer["files"].as_array().unwrap().iter();
         let found: Vec<_> = files
@@ -177,21 +183,21 @@ fn members_of_archives_and_standard_input_are_judged() {
             .collect();
         assert_eq!(found, expected, "{archive}");
     }
-    let broken = xtask().args(["audit", "broken.tar.gz"]).current_dir(&folder).output().unwrap();
-    assert_eq!(broken.status.code(), Some(1));
-    assert!(stdout(&broken).contains("the archive is damaged"), "{}", stdout(&broken));
+    let broken = common::run(&mut xtask(folder.path(), &["audit", "broken.tar.gz"])).expect(1);
+    assert!(broken.stdout.contains("the archive is damaged"), "{}", broken.stdout);
 
-    for bytes in [fs::read(folder.join("prog")).unwrap(), fs::read(folder.join("a.whl")).unwrap()] {
-        let mut child = xtask()
-            .args(["audit-glibc", "--max", "2.17", "--json", "-"])
-            .stdin(Stdio::piped())
+    for name in ["prog", "a.whl"] {
+        let args = ["audit-glibc", "--max", "2.17", "--json", "-"];
+        // A pipe cannot be read twice, nor from its end.
+        let mut cat = Command::new("cat")
+            .arg(folder.join(name))
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(&bytes).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(1));
-        let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+            .expect("cat starts");
+        let pipe = cat.stdout.take().unwrap();
+        let ended = common::run(xtask(folder.path(), &args).stdin(pipe)).expect(1);
+        assert!(cat.wait().unwrap().success());
+        let answer: Value = serde_json::from_str(&ended.stdout).unwrap();
         assert_eq!(answer["files"][0]["findings"][0]["rule"], "elf-glibc-floor");
         assert!(answer["files"][0]["path"].as_str().unwrap().starts_with('-'));
     }
@@ -199,7 +205,7 @@ fn members_of_archives_and_standard_input_are_judged() {
 
 #[test]
 fn an_earlier_report_shows_what_got_worse() {
-    let folder = scratch("audit-against");
+    let folder = Folder::new();
     let source = b"#include <stdio.h>\nint main(void) { puts(\"x\"); return 0; }\n";
     let args = ["-target", "x86_64-linux-gnu.2.17", "-O1", "-s", "-fPIE", "-pie", "{in}/main.c"];
     fs::write(folder.join("prog"), zig_cc(&[("main.c", source)], &args)).unwrap();
@@ -210,24 +216,24 @@ fn an_earlier_report_shows_what_got_worse() {
         let old = folder.join("old.json");
         run(&["audit", "--against", old.to_str().unwrap(), file.to_str().unwrap()])
     };
-    assert_eq!(against(&path).status.code(), Some(0), "nothing got worse");
+    assert_eq!(against(&path).code, Some(0), "nothing got worse");
     let moved = folder.join("new");
     fs::create_dir(&moved).unwrap();
     fs::write(moved.join("prog"), weak_only()).unwrap();
     let worse = against(&moved.join("prog"));
-    assert_eq!(worse.status.code(), Some(1));
-    assert!(stdout(&worse).contains("worse-floor"), "{}", stdout(&worse));
-    let mut asset: Value = serde_json::from_slice(&earlier.stdout).unwrap();
+    assert_eq!(worse.code, Some(1));
+    assert!(worse.stdout.contains("worse-floor"), "{}", worse.stdout);
+    let mut asset: Value = serde_json::from_str(&earlier.stdout).unwrap();
     let asset = asset["files"][0].take();
     let manifest = serde_json::json!({ "assets": [{ "name": "prog", "audit": asset }] });
     fs::write(folder.join("old.json"), manifest.to_string()).unwrap();
-    assert!(stdout(&against(&moved.join("prog"))).contains("worse-floor"), "by a manifest");
-    assert_eq!(against(&path).status.code(), Some(0));
+    assert!(against(&moved.join("prog")).stdout.contains("worse-floor"), "by a manifest");
+    assert_eq!(against(&path).code, Some(0));
     let bare = serde_json::json!({ "assets": [{ "name": "prog", "size": 1 }] });
     fs::write(folder.join("old.json"), bare.to_string()).unwrap();
-    assert_eq!(against(&path).status.code(), Some(2), "a manifest without audits");
+    assert_eq!(against(&path).code, Some(2), "a manifest without audits");
     fs::write(folder.join("old.json"), "[]").unwrap();
-    assert_eq!(against(&path).status.code(), Some(2));
+    assert_eq!(against(&path).code, Some(2));
 }
 
 #[test]
@@ -235,7 +241,7 @@ fn the_rules_and_policies_are_listed() {
     let rules = json(&["audit", "--list-rules", "--json"]);
     for rule in rules["rules"].as_array().unwrap() {
         let page = format!("docs/rules/{}.md", rule["id"].as_str().unwrap());
-        assert!(support::root().join(&page).is_file(), "{page}");
+        assert!(repository().join(&page).is_file(), "{page}");
     }
     let policies = json(&["audit", "--list-policies", "--json"]);
     assert_eq!(policies["policies"][0]["name"], "default");

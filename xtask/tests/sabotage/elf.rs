@@ -5,8 +5,8 @@ use xtask_core::audit::{Forbidden, Interpreter, Link, Policy, policies};
 use xtask_core::formats::elf::{Libc, Relro};
 use xtask_core::formats::{Format, Version};
 
+use super::common::fixtures::zig_cc;
 use super::elf_file::*;
-use super::support::zig_cc;
 use super::{Caught, Recipe};
 
 const GLIBC: &str = "x86_64-linux-gnu.2.17";

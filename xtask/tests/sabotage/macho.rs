@@ -6,8 +6,8 @@ use xtask_core::audit::{Names, Policy, Signed, policies};
 use xtask_core::formats::{Format, Version};
 use xtask_core::sign::sign_adhoc;
 
+use super::common::fixtures::zig_cc;
 use super::macho_file::*;
-use super::support::zig_cc;
 use super::{Caught, Recipe};
 
 const ID: &str = "org.example.tool";

@@ -11,15 +11,14 @@ mod gates;
 mod macho;
 mod macho_file;
 mod pe;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::collections::BTreeSet;
-use std::process::Output;
 
 use xtask_core::audit::{self, Finding, Policy, Severity};
 use xtask_core::formats::{self, Unread};
 use xtask_core::report::audit::{Earlier, compare};
+
+use common::{Ended, Folder, repository, run, xtask};
 
 /// What must become of a bad artifact.
 pub(crate) enum Caught {
@@ -178,7 +177,7 @@ fn padding_changes_no_verdict() {
 /// Through the command: other names, other folders, inside archives, on standard input.
 #[test]
 fn names_and_folders_change_no_verdict() {
-    let folder = support::scratch("sabotage-names");
+    let folder = Folder::new();
     let bad: Vec<_> = recipes()
         .into_iter()
         .filter(|recipe| recipe.policy == audit::policies::POLICIES[0].policy)
@@ -197,9 +196,9 @@ fn names_and_folders_change_no_verdict() {
         let archive = folder.join(format!("{i}.tar"));
         std::fs::write(&archive, tar_of(&recipe.bad)).unwrap();
         assert_eq!(here, outcome(archive.to_str().unwrap()), "{}, in an archive", recipe.name);
-        let mut piped = support::xtask();
-        piped.args(["audit", "--json", "-"]).stdin(std::fs::File::open(&plain).unwrap());
-        assert_eq!(here, told(&piped.output().unwrap()), "{}, piped", recipe.name);
+        let mut piped = xtask(&repository(), &["audit", "--json", "-"]);
+        piped.stdin(std::fs::File::open(&plain).unwrap());
+        assert_eq!(here, told(&run(&mut piped)), "{}, piped", recipe.name);
         match recipe.caught {
             Caught::By(rules) => assert_eq!(here.1, rules.iter().copied().collect()),
             _ => assert_eq!(here.0, "not_auditable", "{}", recipe.name),
@@ -217,13 +216,13 @@ fn tar_of(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn outcome(path: &str) -> (String, BTreeSet<&'static str>) {
-    told(&support::run(&["audit", "--json", path]))
+    told(&run(&mut xtask(&repository(), &["audit", "--json", path])))
 }
 
 /// The outcome and the rules broken, as `audit --json` tells them.
-fn told(output: &Output) -> (String, BTreeSet<&'static str>) {
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
-    let json: serde_json::Value = serde_json::from_str(&support::stdout(output)).unwrap();
+fn told(ended: &Ended) -> (String, BTreeSet<&'static str>) {
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let json: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     let file = &json["files"][0];
     let findings = file["findings"].as_array().unwrap();
     let errors = findings.iter().filter(|finding| finding["severity"] == "error");

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use xtask_core::audit::{Names, Policy, policies};
 use xtask_core::formats::Format;
 
+use super::common::fixtures::zig_cc;
 use super::macho_file::{le, patch};
-use super::support::zig_cc;
 use super::{Caught, Recipe};
 
 const KERNEL32: Names = Cow::Borrowed(&[Cow::Borrowed("kernel32.dll")]);

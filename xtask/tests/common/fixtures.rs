@@ -1,52 +1,14 @@
-//! What the integration tests share: the built xtask in a scrubbed environment, scratch folders, and
-//! fixtures built by zig and kept by content.
-
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! Binaries built by zig and kept by content, and answers held against their schema.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest as _, Sha256};
 
-/// The workspace's root.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
-/// The built xtask, with nothing in its environment but where to find programs.
-pub(crate) fn xtask() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.env_clear();
-    for name in ["PATH", "HOME", "XTASK_TOOLS", "TMPDIR"] {
-        if let Some(value) = std::env::var_os(name) {
-            command.env(name, value);
-        }
-    }
-    command
-}
-
-/// Runs the xtask with these arguments.
-pub(crate) fn run(args: &[&str]) -> Output {
-    xtask().args(args).output().expect("the built xtask starts")
-}
-
-/// Standard output as text.
-pub(crate) fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-/// An empty folder of this test's own.
-pub(crate) fn scratch(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).unwrap();
-    }
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
+use super::{Folder, repository, run, xtask};
 
 /// A name that no other test uses at the same time, in this process or another.
 fn unique(name: &str) -> String {
@@ -55,11 +17,10 @@ fn unique(name: &str) -> String {
 }
 
 /// Validates a JSON answer against a schema of this repository, by an independent validator.
-pub(crate) fn assert_follows_schema(schema: &str, json: &serde_json::Value) {
-    let folder = scratch(&unique(&format!("schema-{schema}")));
-    let file = folder.join("answer.json");
-    fs::write(&file, json.to_string()).unwrap();
-    let schema = root().join(format!("schemas/{schema}.schema.json"));
+pub fn assert_follows_schema(schema: &str, json: &serde_json::Value) {
+    let folder = Folder::new();
+    let file = folder.write("answer.json", &json.to_string());
+    let schema = repository().join(format!("schemas/{schema}.schema.json"));
     let script = "import fastjsonschema, json, sys\n\
                   fastjsonschema.compile(json.load(open(sys.argv[1])))(json.load(open(sys.argv[2])))";
     let output = Command::new("python3").args(["-c", script]).arg(schema).arg(file).output();
@@ -68,25 +29,27 @@ pub(crate) fn assert_follows_schema(schema: &str, json: &serde_json::Value) {
 }
 
 /// The pinned zig, provisioned on first use.
-pub(crate) fn zig() -> &'static Path {
+pub fn zig() -> &'static Path {
     static ZIG: OnceLock<PathBuf> = OnceLock::new();
     ZIG.get_or_init(|| {
-        let output = run(&["tool", "ziglang"]);
-        assert!(
-            output.status.success(),
-            "this test needs zig (the wheel `ziglang`), which `cargo xtask tool ziglang` provisions:\n{}",
-            String::from_utf8_lossy(&output.stderr)
+        let ended = run(&mut xtask(&repository(), &["tool", "ziglang"]));
+        assert_eq!(
+            ended.code,
+            Some(0),
+            "this test needs zig (the wheel `ziglang`), which `cargo xtask tool ziglang` provisions:
+{}",
+            ended.stderr
         );
-        PathBuf::from(stdout(&output).trim_end())
+        PathBuf::from(ended.stdout.trim_end())
     })
 }
 
 /// A file made by `zig cc` from sources and arguments, kept by the content of both. `{in}/NAME` in
 /// an argument stands for a source's path. zig builds the same bytes anywhere.
-pub(crate) fn zig_cc(sources: &[(&str, &[u8])], args: &[&str]) -> Vec<u8> {
+pub fn zig_cc(sources: &[(&str, &[u8])], args: &[&str]) -> Vec<u8> {
     let mut key = Sha256::new();
     key.update(zig().file_name().unwrap().as_encoded_bytes());
-    key.update(include_bytes!("mod.rs"));
+    key.update(include_bytes!("fixtures.rs"));
     for arg in args {
         key.update(arg.as_bytes());
         key.update(b"\0");
@@ -103,17 +66,17 @@ pub(crate) fn zig_cc(sources: &[(&str, &[u8])], args: &[&str]) -> Vec<u8> {
         return bytes;
     }
     fs::create_dir_all(kept.parent().unwrap()).unwrap();
-    let work = scratch(&unique(&format!("zig-{key}")));
+    let work = Folder::new();
     for (name, bytes) in sources {
         fs::write(work.join(name), bytes).unwrap();
     }
     let cache = tmp.join("zig-cache");
-    let inside = work.to_str().unwrap();
+    let inside = work.path().to_str().unwrap();
     let output = Command::new(zig())
         .arg("cc")
         .args(args.iter().map(|arg| arg.replace("{in}", inside)))
         .args(["-o", "made"])
-        .current_dir(&work)
+        .current_dir(work.path())
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("ZIG_GLOBAL_CACHE_DIR", &cache)
@@ -130,6 +93,5 @@ pub(crate) fn zig_cc(sources: &[(&str, &[u8])], args: &[&str]) -> Vec<u8> {
     let whole = kept.with_file_name(unique(&key));
     fs::write(&whole, &bytes).unwrap();
     fs::rename(&whole, &kept).unwrap();
-    fs::remove_dir_all(&work).unwrap();
     bytes
 }
