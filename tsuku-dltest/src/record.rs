@@ -44,12 +44,13 @@ impl Record {
     /// The state last set.
     pub fn state(&self) -> State {
         match self.state.load(Ordering::Acquire) {
-            1 => State::Loading,
+            0 => State::Ours,
             2 => State::Loaded,
             3 => State::Unloading,
             4 => State::Unloaded,
             5 => State::Failed,
-            _ => State::Ours,
+            // Other numbers are the work of a library, which was being loaded then.
+            _ => State::Loading,
         }
     }
 
