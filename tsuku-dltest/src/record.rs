@@ -170,7 +170,7 @@ mod tests {
         for cell in &record.text {
             cell.store(0xff, Ordering::Relaxed);
         }
-        assert_eq!(record.state(), State::Ours);
+        assert_eq!(record.state(), State::Loading);
         assert_eq!(record.failure().error.len(), ROOM);
     }
 }
