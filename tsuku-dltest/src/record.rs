@@ -44,12 +44,13 @@ impl Record {
     /// The state last set.
     pub fn state(&self) -> State {
         match self.state.load(Ordering::Acquire) {
-            1 => State::Loading,
+            0 => State::Ours,
             2 => State::Loaded,
             3 => State::Unloading,
             4 => State::Unloaded,
             5 => State::Failed,
-            _ => State::Ours,
+            // Other numbers are the work of a library, which was being loaded then.
+            _ => State::Loading,
         }
     }
 
@@ -169,7 +170,7 @@ mod tests {
         for cell in &record.text {
             cell.store(0xff, Ordering::Relaxed);
         }
-        assert_eq!(record.state(), State::Ours);
+        assert_eq!(record.state(), State::Loading);
         assert_eq!(record.failure().error.len(), ROOM);
     }
 }

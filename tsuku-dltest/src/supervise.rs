@@ -14,6 +14,9 @@ const WATCH: Millis = 25;
 /// How long a process that was killed is waited for. Freeing gigabytes takes the kernel seconds; the
 /// process runs no more code, and holds nothing of the caller's.
 const SWEEP: Millis = 300;
+/// How long after the deadline a second look is still taken at what failed: many that hang end at once
+/// then, and on a busy system each look takes its time, which the caller does not have.
+const LOOK: Millis = 100;
 
 /// How to test.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +96,9 @@ pub fn run(
             parent.sweep(running.iter().map(|it| &it.child));
             let mut verdict = judge(&it, ending, ms);
             let path = paths.get(it.index).copied().unwrap_or_default();
-            look_again(&parent, path, &mut verdict);
+            if clock() < settings.limits.deadline.saturating_add(LOOK) {
+                look_again(&parent, path, &mut verdict);
+            }
             finish(it.index, verdict);
         }
         limit(&parent, &mut schedule, &mut running, clock(), trouble.is_some());

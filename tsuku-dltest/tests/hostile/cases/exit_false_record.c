@@ -1,4 +1,4 @@
-// expect: exited|crashed|not_tested|other exit_code=0
+// expect: exited exit_code=0
 // plain: never
 #include "hostile.h"
 
