@@ -5,7 +5,8 @@
 
 The limit is limit.c on the list of ELF files: map, touch what an answer needs, one core. Ours is timed on
 the same list, and on the folders, where every other file must be opened too to see that it is none. The
-idioms start programs for each file and are timed on a sample. Needs gcc, readelf, objdump, pyelftools.
+idioms start programs for each file and are timed on a sample. The debug build that the alias runs, unless
+PROFILE names another. Needs gcc, readelf, objdump, pyelftools (`pip install pyelftools`).
 """
 
 import argparse
@@ -61,8 +62,10 @@ def main():
     default = [f for f in ("/usr/lib", "/usr/bin", "/usr/sbin", "/usr/libexec") if os.path.isdir(f)]
     parser.add_argument("folders", nargs="*", default=default)
     options = parser.parse_args()
-    subprocess.run(["cargo", "build", "--quiet", "--locked", "-p", "xtask"], cwd=ROOT, check=True)
-    xtask = ROOT / "target/debug/xtask"
+    profile = os.environ.get("PROFILE", "debug")
+    build = ["cargo", "build", "--quiet", "--locked", "-p", "xtask"]
+    subprocess.run(build + (["--profile", profile] if profile != "debug" else []), cwd=ROOT, check=True)
+    xtask = ROOT / "target" / profile / "xtask"
     with tempfile.TemporaryDirectory() as temporary:
         limit = pathlib.Path(temporary, "limit")
         subprocess.run(["gcc", "-O2", "-o", limit, HERE / "limit.c"], check=True)
@@ -99,10 +102,12 @@ def main():
             for name, run in slow.items():
                 times[name].append(run())
         base = statistics.median(times["limit.c, one core"])
-        print(f"{'':44} {'seconds':>9} {'us/file':>9} {'x limit':>9}")
+        ours = statistics.median(times["audit-glibc, the ELF files by name"])
+        print(f"{'':44} {'seconds':>9} {'us/file':>9} {'x limit':>9} {'x ours':>9}")
         for name, values in times.items():
             median = statistics.median(values)
-            print(f"{name:44} {median:9.4f} {1e6 * median / len(paths):9.1f} {median / base:9.1f}")
+            per_file = 1e6 * median / len(paths)
+            print(f"{name:44} {median:9.4f} {per_file:9.1f} {median / base:9.1f} {median / ours:9.1f}")
 
 
 if __name__ == "__main__":

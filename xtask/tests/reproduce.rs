@@ -78,7 +78,11 @@ fn a_commit_gives_the_same_archive_again_and_against_a_release() {
 #[test]
 fn a_planted_difference_is_located() {
     let folder = workspace(
-        "fn main() { println!(\"cargo::rustc-env=WHO=the user {}\", std::env::var(\"USER\").unwrap()) }",
+        "fn main() {
+            let id = std::process::Command::new(\"id\").arg(\"-u\").output().unwrap().stdout;
+            let id = String::from_utf8(id).unwrap();
+            println!(\"cargo::rustc-env=WHO=the user {}, number {}\", std::env::var(\"USER\").unwrap(), id.trim());
+        }",
     );
     let ended = run(&mut xtask(folder.path(), &["reproduce"])).expect(1);
     let line = ended
@@ -89,4 +93,7 @@ fn a_planted_difference_is_located() {
         .to_owned();
     assert!(line.contains("tool-here/tool: "), "{}", ended.stdout);
     assert!(line.contains("the user one") && line.contains("the user another"), "{}", ended.stdout);
+    // Root builds a second time as nobody: by number, not by name alone.
+    let root = run(std::process::Command::new("id").arg("-u")).stdout.trim() == "0";
+    assert_eq!(line.contains("the user another, number 65534"), root, "{line}\n{}", ended.stderr);
 }

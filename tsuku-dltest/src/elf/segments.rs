@@ -141,10 +141,7 @@ fn in_order(loaded: &[Segment]) -> Result<(), Failure> {
         if segment.filled > 0 && segment.address % PAGE != segment.offset % PAGE {
             return Err(corrupt("ELF load command address/offset not properly aligned"));
         }
-        end = match segment.address.checked_add(segment.size.max(segment.filled)) {
-            Some(end) => end,
-            None => u64::MAX,
-        };
+        end = segment.address.saturating_add(segment.size.max(segment.filled));
     }
     let start = loaded.first().map_or(0, |segment| segment.address);
     if end - start > MOST_ADDRESSES {

@@ -5,7 +5,8 @@
 
 use super::posix::{Errno, File, exit_now, thread_links, write_all};
 use super::sandbox::Restrictions;
-use super::{Ending, Sandbox};
+use super::shared::Shared;
+use super::{Ending, Sandbox, now};
 use crate::child::Task;
 use crate::elf::Source;
 use crate::record::Record;
@@ -26,17 +27,6 @@ const MOST_MEMORY: u64 = 1 << 30;
 const MOST_TASKS: u64 = 256;
 /// The same when the system allows no more.
 const MOST_TASKS_STARVED: u64 = 16;
-
-/// Milliseconds on a clock that never goes back.
-pub fn now() -> Millis {
-    let mut time = MaybeUninit::<libc::timespec>::uninit();
-    // SAFETY: `time` has room for what is written, which is always done for this clock.
-    let time = unsafe {
-        libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr());
-        time.assume_init()
-    };
-    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
-}
 
 /// What `--version --verbose` says about this system.
 pub fn abilities() -> String {
@@ -121,45 +111,6 @@ impl Child {
             let surplus = self.tail.len().saturating_sub(TAIL);
             self.tail.drain(..surplus);
         }
-    }
-}
-
-/// A record in memory that a child shares.
-#[derive(Debug)]
-struct Shared(NonNull<Record>);
-
-impl Shared {
-    /// A fresh one, all zero.
-    fn new() -> Result<Self, Errno> {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
-        // SAFETY: the kernel chooses the place.
-        let memory = unsafe {
-            libc::mmap(core::ptr::null_mut(), size_of::<Record>(), protection, flags, -1, 0)
-        };
-        match NonNull::new(memory) {
-            Some(record) if memory != libc::MAP_FAILED => Ok(Self(record.cast())),
-            _ => Err(Errno::last()),
-        }
-    }
-
-    fn get(&self) -> &Record {
-        // SAFETY: the mapping lives as long as this value. All zero is a valid record, and all its
-        // parts are atomic.
-        unsafe { self.0.as_ref() }
-    }
-
-    /// Keeps it from children that are forked from now on: they could answer for this one.
-    fn keep_from_later_children(&self) {
-        // SAFETY: the mapping is this value's own.
-        unsafe { libc::madvise(self.0.as_ptr().cast(), size_of::<Record>(), libc::MADV_DONTFORK) };
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is this value's own, and no reference outlives the value.
-        unsafe { libc::munmap(self.0.as_ptr().cast(), size_of::<Record>()) };
     }
 }
 
@@ -268,7 +219,7 @@ impl Parent {
     pub fn start(&self, task: Task<'_>) -> Result<Child, Errno> {
         // A fork would leave the locks of other threads taken for ever.
         assert_eq!(thread_links(), self.thread_links, "the parent has more threads than one");
-        let record = Shared::new()?;
+        let record = Shared::map(-1, libc::MAP_ANONYMOUS)?;
         let mut ends = [0; 2];
         // SAFETY: `ends` has room for two descriptors.
         Errno::check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
@@ -527,8 +478,9 @@ impl Process {
         })
     }
 
-    /// Kills this process, and none that has its number by now: while the descriptor is open, the
-    /// number is not given away unnoticed. Kernels before 5.3 leave a moment for that.
+    /// Kills this process, and none that has its number by now: the descriptor is opened first, and if
+    /// the process of that number started when this one did, the descriptor is this one's. Kernels
+    /// before 5.3 have no such descriptors, and leave a moment in between.
     fn kill(&self, pid: i32) {
         // SAFETY: makes a descriptor, or fails.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };

@@ -5,7 +5,8 @@
 //! environment tells it that it is one.
 
 use super::posix::{Errno, File, current_directory, exit_now, variable};
-use super::{Ending, Sandbox};
+use super::shared::Shared;
+use super::{Ending, Sandbox, now};
 use crate::child::Task;
 use crate::environment;
 use crate::record::Record;
@@ -38,17 +39,6 @@ unsafe extern "C" {
     fn sandbox_init(profile: *const c_char, flags: u64, error: *mut *mut c_char) -> c_int;
 }
 
-/// Milliseconds on a clock that never goes back.
-pub fn now() -> Millis {
-    let mut time = MaybeUninit::<libc::timespec>::uninit();
-    // SAFETY: `time` has room for what is written, which is always done for this clock.
-    let time = unsafe {
-        libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr());
-        time.assume_init()
-    };
-    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
-}
-
 /// What `--version --verbose` says about this system.
 pub fn abilities() -> String {
     String::from("sandbox_init")
@@ -57,10 +47,11 @@ pub fn abilities() -> String {
 /// If this process is a child: performs its task and ends.
 pub fn become_child(args: &[&[u8]]) {
     let Some(mode) = variable(MARK) else { return };
-    let (Ok(record), Some(task)) = (Shared::of(&File::owning(RECORD)), Task::from_args(args))
-    else {
+    let object = File::owning(RECORD);
+    let (Ok(record), Some(task)) = (Shared::map(object.fd(), 0), Task::from_args(args)) else {
         exit_now(crate::exit::NO_ANSWER)
     };
+    drop(object);
     // SAFETY: calls on this process's own attributes, with valid pointers.
     unsafe {
         let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -145,38 +136,6 @@ impl Child {
     }
 }
 
-/// A record in memory that a child shares.
-#[derive(Debug)]
-struct Shared(NonNull<Record>);
-
-impl Shared {
-    /// The one in an open object of shared memory.
-    fn of(object: &File) -> Result<Self, Errno> {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let size = size_of::<Record>();
-        // SAFETY: the kernel chooses the place.
-        let memory =
-            unsafe { libc::mmap(null_mut(), size, protection, libc::MAP_SHARED, object.fd(), 0) };
-        match NonNull::new(memory) {
-            Some(record) if memory != libc::MAP_FAILED => Ok(Self(record.cast())),
-            _ => Err(Errno::last()),
-        }
-    }
-
-    fn get(&self) -> &Record {
-        // SAFETY: the mapping lives as long as this value. All zero is a valid record, and all its
-        // parts are atomic.
-        unsafe { self.0.as_ref() }
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is this value's own, and no reference outlives the value.
-        unsafe { libc::munmap(self.0.as_ptr().cast(), size_of::<Record>()) };
-    }
-}
-
 /// A new object of shared memory for a record, all zero and without a name.
 fn shared_memory() -> Result<File, Errno> {
     // SAFETY: has no preconditions.
@@ -248,7 +207,7 @@ impl Parent {
     /// Starts a child that performs `task`.
     pub fn start(&self, task: Task<'_>) -> Result<Child, Errno> {
         let object = shared_memory()?;
-        let record = Shared::of(&object)?;
+        let record = Shared::map(object.fd(), 0)?;
         let mut ends = [0; 2];
         // SAFETY: `ends` has room for two descriptors.
         Errno::check(unsafe { libc::pipe(ends.as_mut_ptr()) })?;

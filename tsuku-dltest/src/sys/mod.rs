@@ -4,6 +4,7 @@
 #[cfg(self_launching)]
 mod launch;
 mod posix;
+mod shared;
 
 #[cfg(target_os = "linux")]
 mod crash;
@@ -14,15 +15,15 @@ mod linux;
 #[cfg(target_os = "linux")]
 mod sandbox;
 #[cfg(target_os = "linux")]
-pub use linux::{Child, Parent, abilities, now};
+pub use linux::{Child, Parent, abilities};
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
-pub use macos::{Child, Parent, abilities, become_child, now};
+pub use macos::{Child, Parent, abilities, become_child};
 
 pub use posix::{
     Errno, File, Heap, O_SEARCH, abort, arguments, current_directory, die_of_panic, dlclose,
-    dlopen, end_unless, ignore_broken_pipes, is_noexec, is_terminal, let_other_threads_run,
+    dlopen, end_unless, ignore_broken_pipes, is_noexec, is_terminal, let_other_threads_run, now,
     open_standard_streams, process, processors, read_all, read_stdin, thread_links, variable,
     write_all, write_stderr,
 };

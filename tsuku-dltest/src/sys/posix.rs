@@ -1,6 +1,7 @@
 //! Calls that POSIX systems have in common.
 
 use crate::elf::Source;
+use crate::schedule::Millis;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -65,6 +66,17 @@ impl fmt::Display for Errno {
         let text = unsafe { CStr::from_ptr(libc::strerror(self.0)) };
         out.write_str(&text.to_string_lossy())
     }
+}
+
+/// Milliseconds on a clock that never goes back.
+pub fn now() -> Millis {
+    let mut time = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: `time` has room for what is written, which is always done for this clock.
+    let time = unsafe {
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr());
+        time.assume_init()
+    };
+    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
 }
 
 /// The arguments without the program's own name.

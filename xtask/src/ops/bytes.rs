@@ -1,6 +1,6 @@
 //! Bytes to look at: of files, of standard input, of members of archives.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -22,7 +22,12 @@ const HEAD: usize = 4096;
 impl FileSource {
     /// Opens a regular file. Anything else (a pipe, a device) is an error and is not waited for.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        if !fs::metadata(path)?.is_file() {
+        Self::open_known(path, &fs::metadata(path)?)
+    }
+
+    /// The same of a path whose metadata is known.
+    pub(crate) fn open_known(path: &Path, metadata: &Metadata) -> io::Result<Self> {
+        if !metadata.is_file() {
             return Err(io::Error::other("not a regular file"));
         }
         Self::open_regular(path)

@@ -144,7 +144,7 @@ impl Auditor {
         let metadata = std::fs::metadata(path).map_err(|error| missing(path, &error))?;
         if !metadata.is_dir() {
             let name = path.to_string_lossy();
-            match FileSource::open(path) {
+            match FileSource::open_known(path, &metadata) {
                 Ok(bytes) => self.named(&name, &bytes, &mut files),
                 Err(error) => files.push(unreadable(&name, &error)),
             }

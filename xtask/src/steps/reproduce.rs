@@ -137,6 +137,8 @@ impl Again<'_> {
             return Ok(Err("a container's engine is for us alone".to_owned()));
         }
         let own = std::env::current_exe().context("cannot find the xtask's own program")?;
+        // Nothing may have been provisioned yet.
+        files::make_folder(&tools::folder()?)?;
         let mut paths = vec![self.work.to_owned(), tools::folder()?];
         paths.extend(own.parent().map(Path::to_owned));
         paths.extend(homes().into_iter().map(|(_, home)| home).filter(|home| home.is_dir()));

@@ -457,6 +457,10 @@ fn damage() -> Vec<Recipe> {
             let (at, len) = (file.u64(header + 8) as usize, file.u64(header + 32) as usize);
             file.set(at, &vec![b'/'; len]);
         }),
+        damaged("no-dynamic-segment", "no dynamic segment", &|file| {
+            let at = file.header(PT_DYNAMIC);
+            file.set(at, &PT_NULL.to_le_bytes());
+        }),
         damaged("dynamic-segment-nowhere", "no segment has bytes", &|file| {
             let at = file.header(PT_DYNAMIC) + 16;
             file.set(at, &0x7fff_0000u64.to_le_bytes());

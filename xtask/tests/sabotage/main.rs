@@ -15,6 +15,7 @@ mod pe;
 mod support;
 
 use std::collections::BTreeSet;
+use std::process::Output;
 
 use xtask_core::audit::{self, Finding, Policy, Severity};
 use xtask_core::formats::{self, Unread};
@@ -193,6 +194,12 @@ fn names_and_folders_change_no_verdict() {
         std::fs::write(&deep, &recipe.bad).unwrap();
         let there = outcome(deep.to_str().unwrap());
         assert_eq!(here, there, "{}", recipe.name);
+        let archive = folder.join(format!("{i}.tar"));
+        std::fs::write(&archive, tar_of(&recipe.bad)).unwrap();
+        assert_eq!(here, outcome(archive.to_str().unwrap()), "{}, in an archive", recipe.name);
+        let mut piped = support::xtask();
+        piped.args(["audit", "--json", "-"]).stdin(std::fs::File::open(&plain).unwrap());
+        assert_eq!(here, told(&piped.output().unwrap()), "{}, piped", recipe.name);
         match recipe.caught {
             Caught::By(rules) => assert_eq!(here.1, rules.iter().copied().collect()),
             _ => assert_eq!(here.0, "not_auditable", "{}", recipe.name),
@@ -200,11 +207,23 @@ fn names_and_folders_change_no_verdict() {
     }
 }
 
-/// The outcome and the rules broken, as `audit --json` tells them.
+/// An archive of one file.
+fn tar_of(bytes: &[u8]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(bytes.len() as u64);
+    archive.append_data(&mut header, "notes.txt", bytes).unwrap();
+    archive.into_inner().unwrap()
+}
+
 fn outcome(path: &str) -> (String, BTreeSet<&'static str>) {
-    let output = support::run(&["audit", "--json", path]);
-    assert_eq!(output.status.code(), Some(1), "{path}");
-    let json: serde_json::Value = serde_json::from_str(&support::stdout(&output)).unwrap();
+    told(&support::run(&["audit", "--json", path]))
+}
+
+/// The outcome and the rules broken, as `audit --json` tells them.
+fn told(output: &Output) -> (String, BTreeSet<&'static str>) {
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: serde_json::Value = serde_json::from_str(&support::stdout(output)).unwrap();
     let file = &json["files"][0];
     let findings = file["findings"].as_array().unwrap();
     let errors = findings.iter().filter(|finding| finding["severity"] == "error");

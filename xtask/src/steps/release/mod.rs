@@ -11,7 +11,6 @@ pub(crate) mod upload;
 pub(crate) mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -22,7 +21,7 @@ use xtask_core::release::{Goal, Manifest, Stage, mark, names, notes};
 use super::workspace::Workspace;
 use crate::exit::{Exit, refused, usage};
 use crate::ops::forge::{self, Dir, Forge, GitHub, Order, Reached, Text, Which};
-use crate::ops::git;
+use crate::ops::{files, git};
 
 /// The changelog, beside `xtask.toml`.
 const CHANGELOG: &str = "CHANGELOG.md";
@@ -235,10 +234,6 @@ fn output(name: &str, value: &str) -> anyhow::Result<()> {
     let Some(path) = std::env::var_os("GITHUB_OUTPUT").filter(|path| !path.is_empty()) else {
         return Ok(());
     };
-    std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(&path)
-        .and_then(|mut file| file.write_all(format!("{name}={value}\n").as_bytes()))
-        .with_context(|| format!("cannot write GITHUB_OUTPUT, `{}`", path.display()))
+    files::append(Path::new(&path), &format!("{name}={value}\n"))
+        .context("GITHUB_OUTPUT names a file")
 }

@@ -38,7 +38,9 @@ pub(super) fn linkage(signs: Signs) -> Linkage {
 
 /// Whose C library the file is made for.
 pub(super) fn libc(elf: &Elf, freebsd_abi: bool) -> Libc {
-    by_interpreter(elf)
+    elf.interpreter
+        .as_deref()
+        .and_then(by_interpreter)
         .or_else(|| by_versions(elf))
         .or_else(|| by_libraries(elf))
         .or_else(|| freebsd_abi.then_some(Libc::FreeBsd).filter(|_| !elf.linkage.is_static()))
@@ -46,8 +48,12 @@ pub(super) fn libc(elf: &Elf, freebsd_abi: bool) -> Libc {
         .unwrap_or(Libc::None)
 }
 
-fn by_interpreter(elf: &Elf) -> Option<Libc> {
-    let path = elf.interpreter.as_deref()?;
+/// Whether the path is that of a dynamic loader known here.
+pub(super) fn is_loader_path(path: &str) -> bool {
+    by_interpreter(path).is_some()
+}
+
+fn by_interpreter(path: &str) -> Option<Libc> {
     let file = path.rsplit('/').next().unwrap_or(path);
     if file.starts_with("ld-musl-") {
         Some(Libc::Musl)

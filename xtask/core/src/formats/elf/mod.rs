@@ -238,6 +238,12 @@ fn read_image(image: &mut Image<'_>, depth: Depth) -> Outcome<Elf> {
     if dynamic.is_none() && debug::is_debug_file(image) {
         return damaged!("no dynamic segment");
     }
+    // klibc's programs have an interpreter, a fixed address and nothing to relocate. Any other loader
+    // wants a dynamic segment, and so does whatever is placed at an address not known before.
+    if dynamic.is_none() && (!fixed || interpreter.as_deref().is_some_and(classify::is_loader_path))
+    {
+        return damaged!("it has no dynamic segment (PT_DYNAMIC): no loader can load it");
+    }
     let mut names = Names::default();
     let mut versions = Vec::new();
     let mut tables = None;

@@ -366,6 +366,21 @@ fn wide_hash_words_on_s390x_are_told_from_narrow_ones() {
 }
 
 #[test]
+fn only_a_program_at_a_fixed_address_can_do_without_a_dynamic_segment() {
+    let without = |kind, interpreter| {
+        let fixture =
+            Fixture { is_dynamic: false, kind, interpreter, ..Fixture::glibc(true, false, X86_64) };
+        fixture.build()
+    };
+    for bytes in [without(ET_DYN, None), without(ET_DYN, Some("/lib64/ld-linux-x86-64.so.2"))] {
+        assert!(refused(&bytes).contains("no dynamic segment"));
+    }
+    assert!(refused(&without(ET_EXEC, Some("/lib/ld-musl-x86_64.so.1"))).contains("PT_DYNAMIC"));
+    assert!(read(&without(ET_EXEC, None).as_slice()).is_ok(), "static");
+    assert!(read(&without(ET_EXEC, Some("/lib/klibc-x.so")).as_slice()).is_ok(), "klibc");
+}
+
+#[test]
 fn every_cut_is_noticed() {
     let whole = Fixture::glibc(true, false, X86_64).build();
     for len in 0..whole.len() {
