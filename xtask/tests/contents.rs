@@ -259,7 +259,7 @@ fn a_release_vouches_for_itself_and_other_makers_agree() {
     // Again: the same bytes, and nothing is written.
     let said = release(&folder, &["finalize", "--one-machine"]).expect(0).stdout;
     assert!(said.contains("nothing to write"), "{said}");
-    release(&folder, &["verify", "--strict"]).expect(0);
+    release(&folder, &["verify"]).expect(0);
 
     // A file of another release among the results is refused; the right one is not in the way.
     fs::copy(assets.join("provenance.json"), folder.join("dist/provenance.json")).unwrap();

@@ -128,6 +128,29 @@ fn the_programs_own_tests_pass() {
     }
 }
 
+/// What is released as a set is tried as one, and never half of it.
+#[test]
+fn a_program_is_tried_with_what_it_pins() {
+    let folder = Folder::new();
+    let from = release(&folder, "0.3.0");
+    let example = repository().join("examples/tsuku");
+    let asset = |folder: &Path, name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let smoke = |path: &str| {
+        run(&mut common::xtask(&example, &["smoke", "--version", "0.3.0", "--strict", path]))
+    };
+    let program = "tsuku-linux-amd64";
+    let said = smoke(&asset(&from, program)).expect(0).stdout;
+    assert!(said.contains("calls    passed"), "{said}");
+    let alone = folder.join("alone");
+    fs::create_dir_all(&alone).unwrap();
+    fs::copy(from.join(program), alone.join(program)).unwrap();
+    smoke(&asset(&alone, program)).expect(2).says(&["calls `tsuku-dltest-linux-amd64`"]);
+    // A helper that it was not released with.
+    fs::copy("/bin/true", alone.join("tsuku-dltest-linux-amd64")).unwrap();
+    let said = smoke(&asset(&alone, program)).expect(1).stdout;
+    assert!(said.contains("calls    failed"), "{said}");
+}
+
 /// A package with pins has the digest of what is sealed: a build alone cannot know it.
 #[test]
 fn pins_are_settled_by_dist_alone() {
