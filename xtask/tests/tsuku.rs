@@ -33,7 +33,7 @@ fn tsuku(folder: &Path, args: &[&str]) -> Ended {
 
 fn library(folder: &Folder, name: &str, source: &str) -> String {
     let source = folder.write(&format!("{name}.c"), source);
-    let made = folder.join(&format!("{name}.so"));
+    let made = folder.join(format!("{name}.so"));
     let cc = Command::new("cc")
         .args(["-shared", "-fPIC", "-o"])
         .arg(&made)
