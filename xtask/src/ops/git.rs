@@ -39,6 +39,18 @@ pub(crate) fn head(folder: &Path) -> Option<Head> {
     })
 }
 
+/// What git says where [`head`] finds no commit: no repository, or one that it does not trust.
+pub(crate) fn refusal(folder: &Path) -> String {
+    let log = invocation(folder).args(["log", "-1", "--format=%H"]);
+    match proc::run(&log, Output::Capture) {
+        Ok(outcome) => {
+            let said = String::from_utf8_lossy(&outcome.stderr);
+            said.lines().next().unwrap_or_default().trim_start_matches("fatal: ").to_owned()
+        }
+        Err(error) => format!("{error:#}"),
+    }
+}
+
 /// The commit that a local tag peels to; `None` when there is no such tag.
 ///
 /// # Errors
