@@ -13,7 +13,7 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::{Folder, Tool, cache, docker, edit, run, script};
+use common::{Folder, Tool, cache, docker, edit, manifest, run, script};
 
 fn xtask(folder: &Path, host: &str, args: &[&str]) -> Command {
     let mut command = common::xtask(folder, args);
@@ -187,7 +187,10 @@ fn what_a_container_writes_belongs_to_the_caller() {
     let status = Command::new("chown").args(["-R", "1234:1234"]).arg(&target).status().unwrap();
     assert!(status.success());
     let args = ["build", "--target", "musl", "--image", "xtask-test/builder"];
-    run(xtask(folder.path(), &host, &args).env("CARGO_HOME", &cargo_home)).expect(0);
+    // Git does not trust the folder of another user, and it is told why there is no commit.
+    run(xtask(folder.path(), &host, &args).env("CARGO_HOME", &cargo_home))
+        .expect(0)
+        .says(&["no commit of a git repository", "dubious ownership"]);
     let built = target.join("xtask/musl/x86_64-unknown-linux-musl/release/tool");
     let mut folders = vec![target.join("xtask/musl/x86_64-unknown-linux-musl")];
     assert_eq!(fs::metadata(&built).unwrap().uid(), 1234);
@@ -319,18 +322,26 @@ fn a_failed_build_is_told_from_a_failed_engine() {
 
 #[test]
 fn podman_is_the_second_engine() {
-    let cache = cache();
-    script("load.sh", &["podman", cache.to_str().unwrap(), "musl"], &[]);
-    let host = docker(&["builder"]);
+    script("load.sh", &["podman", cache().to_str().unwrap(), "builder", "musl"], &[]);
     let folder = workspace(MAIN, "");
-    let args = ["dist", "--target", "musl", "--image", "xtask-test/builder"];
-    run(&mut xtask(folder.path(), &host, &args)).expect(0);
     // Limits that a process in a container, as CI's often is, may set.
     let limits = "[containers]\ndefault_ulimits=[\"nofile=1024:1024\",\"nproc=4096:4096\"]\n[engine]\nruntime=\"runc\"\n";
     let limits = folder.write("target/containers.conf", limits);
     // No daemon, so podman is what answers.
-    let args = ["smoke", "dist/tool-musl", "--userland", "xtask-test/musl"];
-    let mut command = xtask(folder.path(), "unix:///nowhere", &args);
-    let ended = run(command.env("CONTAINERS_CONF", limits)).expect(0);
+    let podman = |args: &[&str]| {
+        run(xtask(folder.path(), "unix:///nowhere", args).env("CONTAINERS_CONF", &limits)).expect(0)
+    };
+    podman(&[
+        "dist",
+        "--target",
+        "musl",
+        "--image",
+        "xtask-test/builder",
+        "--userland",
+        "xtask-test/musl",
+    ]);
+    let asset = &manifest(&folder.join("dist"))["assets"][0];
+    assert!(asset["builder"]["tools"][0].as_str().unwrap().starts_with("podman "), "{asset}");
+    let ended = podman(&["smoke", "dist/tool-musl", "--userland", "xtask-test/musl"]);
     assert!(ended.stdout.contains(") in podman "), "{}", ended.stdout);
 }

@@ -172,7 +172,8 @@ impl Engine {
             return Ok(image);
         }
         eprintln!("    fetching the image {reference}");
-        let pull = Invocation::new(self.program).args(["pull", "--quiet", reference]);
+        let full = full_name(reference);
+        let pull = Invocation::new(self.program).args(["pull", "--quiet", &full]);
         let outcome = proc::run(&pull, Output::Capture)?;
         if !outcome.success() {
             bail!(
@@ -181,8 +182,9 @@ impl Engine {
                 proc::tail(&outcome)
             );
         }
-        self.inspect(reference)?
-            .with_context(|| format!("{} fetched `{reference}` and cannot find it", self.program))
+        let found = self.inspect(&full)?;
+        let found = found.map(|image| Image { reference: reference.to_owned(), ..image });
+        found.with_context(|| format!("{} fetched `{full}` and cannot find it", self.program))
     }
 
     fn inspect(&self, reference: &str) -> anyhow::Result<Option<Image>> {
@@ -326,6 +328,18 @@ impl Engine {
     }
 }
 
+/// A name as docker means it, with its registry: podman knows no default one.
+fn full_name(reference: &str) -> String {
+    let (host, rest) = reference.split_once('/').unwrap_or(("", reference));
+    if host.contains(['.', ':']) || host == "localhost" {
+        return reference.to_owned();
+    }
+    match host {
+        "" => format!("docker.io/library/{rest}"),
+        _ => format!("docker.io/{reference}"),
+    }
+}
+
 /// Why an engine that is installed does not answer, and the cure.
 fn unusable(program: &str, outcome: &Outcome) -> String {
     let said = String::from_utf8_lossy(&outcome.stderr).to_lowercase();
@@ -362,6 +376,19 @@ mod tests {
             owner: Some((1000, 100)),
             limits: Limits { cpus: Some("1.5".to_owned()), memory: None },
             guarded: true,
+        }
+    }
+
+    #[test]
+    fn short_names_are_the_ones_of_docker() {
+        for (short, full) in [
+            ("rust:1-alpine@sha256:0", "docker.io/library/rust:1-alpine@sha256:0"),
+            ("owner/image", "docker.io/owner/image"),
+            ("quay.io/a/b:1", "quay.io/a/b:1"),
+            ("localhost/a", "localhost/a"),
+            ("registry:5000/a", "registry:5000/a"),
+        ] {
+            assert_eq!(full_name(short), full);
         }
     }
 

@@ -56,6 +56,18 @@ pub(crate) fn tags_here(folder: &Path) -> anyhow::Result<Vec<String>> {
     Ok(said.lines().map(str::to_owned).collect())
 }
 
+/// What git says where [`head`] finds no commit: no repository, or one that it does not trust.
+pub(crate) fn refusal(folder: &Path) -> String {
+    let log = invocation(folder).args(["log", "-1", "--format=%H"]);
+    match proc::run(&log, Output::Capture) {
+        Ok(outcome) => {
+            let said = String::from_utf8_lossy(&outcome.stderr);
+            said.lines().next().unwrap_or_default().trim_start_matches("fatal: ").to_owned()
+        }
+        Err(error) => format!("{error:#}"),
+    }
+}
+
 /// The commit that a local tag peels to; `None` when there is no such tag.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use xtask_core::plan::{Builder, Libc};
 
 use super::build::{Job, Jobs, Source};
 use crate::ops::cargo::{self, Crate};
-use crate::ops::git::Head;
+use crate::ops::git;
 use crate::ops::go::Tidy;
 use crate::ops::{probe, proc, tools};
 
@@ -22,7 +22,7 @@ struct Lack {
 /// Everything that would stop the build later, all at once, each with its cure.
 pub(crate) fn preflight(jobs: &Jobs<'_>, strict: bool, folders: &[&Path]) -> anyhow::Result<()> {
     let mut lacks = Vec::new();
-    if let Some(dirty) = dirty(jobs.head.as_ref()) {
+    if let Some(dirty) = dirty(jobs) {
         if strict {
             lacks.push(Lack {
                 what: dirty,
@@ -71,8 +71,11 @@ pub(crate) fn preflight(jobs: &Jobs<'_>, strict: bool, folders: &[&Path]) -> any
     bail!(message)
 }
 
-fn dirty(head: Option<&Head>) -> Option<String> {
-    let Some(head) = head else { return Some("this is no commit of a git repository".to_owned()) };
+fn dirty(jobs: &Jobs<'_>) -> Option<String> {
+    let Some(head) = &jobs.head else {
+        let folder = jobs.jobs.first().map_or(Path::new("."), |job| &job.folder);
+        return Some(format!("this is no commit of a git repository ({})", git::refusal(folder)));
+    };
     let first = head.changes.first()?;
     let more = match head.changes.len() - 1 {
         0 => String::new(),
