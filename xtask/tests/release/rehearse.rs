@@ -8,7 +8,7 @@ fn buildable() -> World {
     let world = World::new();
     world.folder.write(
         "tool/src/main.rs",
-        "fn main() {\n    println!(\"tool {}\", env!(\"CARGO_PKG_VERSION\"));\n}\n",
+        "fn main() {\n    println!(\"tool v{}\", env!(\"CARGO_PKG_VERSION\"));\n}\n",
     );
     world.folder.write(
         "tool/Cargo.toml",
