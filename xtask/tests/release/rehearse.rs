@@ -8,7 +8,11 @@ fn buildable() -> World {
     let world = World::new();
     world.folder.write(
         "tool/src/main.rs",
-        "fn main() {\n    println!(\"tool {}\", env!(\"CARGO_PKG_VERSION\"));\n}\n",
+        "fn main() {\n    println!(\"tool v{}\", env!(\"CARGO_PKG_VERSION\"));\n}\n",
+    );
+    world.folder.write(
+        "tool/Cargo.toml",
+        "[package]\nname = \"tool\"\nversion = \"1.2.3\"\nedition = \"2024\"\n[workspace]\n[profile.dist]\ninherits = \"release\"\nstrip = true\n",
     );
     git(world.folder.path(), &["commit", "--quiet", "--all", "-m", "two"]);
     git(world.folder.path(), &["tag", "--force", TAG]);

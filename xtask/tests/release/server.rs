@@ -327,6 +327,20 @@ impl Server {
             }
             state.fault(call)
         };
+        // An answer, even a refusal, comes after the body: else the client may see a broken pipe instead.
+        let refused = matches!(
+            fault,
+            Some(
+                Fault::Status(_)
+                    | Fault::RetryAfter(..)
+                    | Fault::LimitReset(_)
+                    | Fault::EchoToken
+                    | Fault::Moved
+            )
+        );
+        if let (true, Some(length)) = (refused, request.length) {
+            receive(body, length)?;
+        }
         match fault {
             Some(Fault::ResetBefore) => return None,
             Some(Fault::Status(status)) => return error(status, "injected"),

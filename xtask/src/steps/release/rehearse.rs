@@ -146,11 +146,18 @@ impl Steps {
         let mut run = Invocation::new(program.to_string_lossy())
             .args(words.iter().chain(more).copied())
             .cwd(self.clone.to_string_lossy().into_owned());
-        for name in ["XTASK_TOOLS", "XTASK_FORGE_PAUSE_MS"].iter().chain(forge::PASSED) {
+        // No build script sees a token: only the steps on the forge get one.
+        let passed = if more.is_empty() { &[][..] } else { forge::PASSED };
+        for name in ["XTASK_TOOLS", "XTASK_FORGE_PAUSE_MS"].iter().chain(passed) {
             if let Ok(value) = std::env::var(name) {
                 run = run.env(*name, value);
             }
         }
-        proc::check(&run, Output::Show).map(drop)
+        // Not the command as it was run: its environment holds the token.
+        let outcome = proc::run(&run, Output::Show)?;
+        if !outcome.success() {
+            anyhow::bail!("`cargo xtask {}` failed: {}", words.join(" "), outcome.ended());
+        }
+        Ok(())
     }
 }

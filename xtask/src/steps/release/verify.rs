@@ -70,12 +70,11 @@ pub(crate) fn run(root: Option<&Path>, mut args: VerifyArgs) -> anyhow::Result<E
     }
     list.check("every program passes the audit, from its bytes", found);
     smoke(&release, &files, &args, work.path(), &mut list)?;
+    // A folder has no latest release and no text.
     if public {
         let client = Curl { base: &args.base_url, api: &args.api_url, folder: work.path() };
         latest(&release, &client, &mut list)?;
         text(&release, &client, &mut list)?;
-    } else {
-        list.not_run("the latest release, and the release's text", "a folder has none");
     }
     list.end(&release.plan.tag, args.strict)
 }

@@ -127,6 +127,11 @@ impl Fault {
         )
     }
 
+    /// Every further upload of a name meets it.
+    pub(super) fn is_for_ever(self) -> bool {
+        matches!(self, Self::FailsForEver | Self::WrongForEver | Self::NullForEver)
+    }
+
     /// It leaves a name taken by what is to be replaced.
     pub(super) fn blocks(self) -> bool {
         matches!(
