@@ -170,6 +170,9 @@ fn wait_id(pid: i32, options: c_int) -> Option<Ending> {
     }
 }
 
+/// What is not measured here.
+pub type Crowd = core::convert::Infallible;
+
 /// The parent.
 #[derive(Debug)]
 pub struct Parent {
@@ -300,7 +303,12 @@ impl Parent {
     }
 
     /// Nothing is measured here: time alone limits a child.
-    pub fn watch(&self, _: &mut Child, _: bool) -> Option<Kind> {
+    pub fn crowd(&self, _: bool) -> Option<Crowd> {
+        None
+    }
+
+    /// As above.
+    pub fn watch(&self, _: &mut Child, _: bool, _: Option<&Crowd>) -> Option<Kind> {
         None
     }
 
