@@ -19,7 +19,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_int};
 use core::mem::MaybeUninit;
-use core::ptr::{NonNull, null, null_mut};
+use core::ptr::{null, null_mut};
 
 /// Kept of what a child writes, in bytes.
 const TAIL: usize = 400;
