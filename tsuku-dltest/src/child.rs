@@ -82,6 +82,10 @@ fn test(record: &Record, path: &[u8], root: Option<&[u8]>) {
     };
     // The library may have forked, and a copy of this process must not answer for it.
     sys::end_unless(process);
+    #[cfg(target_os = "linux")]
+    if target.file.as_ref().and_then(|file| file.is_of(handle)) == Some(false) {
+        return record.fail(&outside(path, b"another file took its name meanwhile"));
+    }
     record.set_state(State::Loaded);
     record.set_state(State::Unloading);
     let closed = sys::dlclose(handle);
@@ -105,12 +109,20 @@ struct Target {
     name: CString,
     /// The directory that `name` reaches through a descriptor, and how that begins in `name`.
     pinned: Option<(Vec<u8>, Vec<u8>)>,
+    /// The file that must be the one loaded, whatever its name means by then.
+    #[cfg(target_os = "linux")]
+    file: Option<sys::Mapping>,
 }
 
 impl Target {
     fn plain(path: &[u8]) -> Result<Self, Failure> {
         match CString::new(path) {
-            Ok(name) => Ok(Self { name, pinned: None }),
+            Ok(name) => Ok(Self {
+                name,
+                pinned: None,
+                #[cfg(target_os = "linux")]
+                file: None,
+            }),
             Err(_) => Err(Failure::new(Kind::NotFound, Phase::Check, "the path holds a NUL")),
         }
     }
@@ -157,7 +169,7 @@ fn check(path: &[u8], root: Option<&[u8]>) -> Result<Target, Failure> {
         };
     };
     let target = match root {
-        Some(root) => inside(path, root)?,
+        Some(root) => return inside(path, root),
         None if path.contains(&b'$') => {
             let (directory, base) = (&path[..slash + 1], &path[slash + 1..]);
             literal(path, directory, base)?
@@ -239,25 +251,44 @@ fn literal(path: &[u8], directory: &[u8], base: &[u8]) -> Result<Target, Failure
     Target::pinned(opened, directory.strip_suffix(b"/").unwrap_or(directory), base)
 }
 
-/// The library at `path` if that is, all symbolic links followed, inside the directory `root`. Its
-/// own directory is held open from then on: nobody can put another one in its place.
+/// The library at `path` if that is, all symbolic links followed, inside the directory `root`. It and
+/// its own directory are held open from then on: nobody can put others in their places unnoticed.
+#[cfg(target_os = "linux")]
 fn inside(path: &[u8], root: &[u8]) -> Result<Target, Failure> {
-    let real = |file: &File| file.real_path().map_err(|errno| cannot_open(path, errno));
-    let open = |path: &[u8], flags| File::open(path, sys::O_SEARCH | flags);
-    let root = open(root, libc::O_DIRECTORY).map_err(|errno| cannot_open(root, errno))?;
-    let file = open(path, 0).map_err(|errno| cannot_open(path, errno))?;
-    let (root, real_path) = (real(&root)?, real(&file)?);
-    let prefix = [root.strip_suffix(b"/").unwrap_or(&root), b"/"].concat();
-    if !real_path.starts_with(&prefix) {
-        return Err(outside(path, &[b"it is ".as_slice(), &real_path].concat()));
-    }
+    let (file, real_path) = inside_root(path, root)?;
     let slash = real_path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
     let (directory, base) = (&real_path[..slash.max(1)], &real_path[slash + 1..]);
-    let opened = open(directory, libc::O_DIRECTORY).map_err(|errno| cannot_open(path, errno))?;
-    if real(&opened)? != directory {
+    let opened = File::open(directory, sys::O_SEARCH | libc::O_DIRECTORY);
+    let opened = opened.map_err(|errno| cannot_open(path, errno))?;
+    if opened.real_path().map_err(|errno| cannot_open(path, errno))? != directory {
         return Err(outside(path, b"its directory changed meanwhile"));
     }
-    Target::pinned(opened, directory, base)
+    let target = Target::pinned(opened, directory, base)?;
+    check_file(target.name.as_bytes(), path)?;
+    let file = sys::Mapping::of(&file).map_err(|errno| cannot_open(path, errno))?;
+    Ok(Target { file: Some(file), ..target })
+}
+
+/// As above, as far as it goes here: no path leads through a descriptor of a directory.
+#[cfg(target_os = "macos")]
+fn inside(path: &[u8], root: &[u8]) -> Result<Target, Failure> {
+    let real_path = inside_root(path, root)?.1;
+    check_file(&real_path, path)?;
+    Target::plain(&real_path)
+}
+
+/// Opens `path` for its place, and says where it is if that is inside `root`.
+fn inside_root(path: &[u8], root: &[u8]) -> Result<(File, Vec<u8>), Failure> {
+    let real = |file: &File| file.real_path().map_err(|errno| cannot_open(path, errno));
+    let root_file = File::open(root, sys::O_SEARCH | libc::O_DIRECTORY);
+    let root = real(&root_file.map_err(|errno| cannot_open(root, errno))?)?;
+    let file = File::open(path, sys::O_SEARCH).map_err(|errno| cannot_open(path, errno))?;
+    let real_path = real(&file)?;
+    let prefix = [root.strip_suffix(b"/").unwrap_or(&root), b"/"].concat();
+    match real_path.starts_with(&prefix) {
+        true => Ok((file, real_path)),
+        false => Err(outside(path, &[b"it is ".as_slice(), &real_path].concat())),
+    }
 }
 
 /// Adds to a failure who needs what is missing, and where it was looked for.
@@ -278,6 +309,7 @@ fn tree(path: &[u8]) -> Vec<Node> {
 
 /// Finds, after a crash or a hang, a library of the tree that explains it, for damaged files crash
 /// loaders and FIFOs stop them. If there is none, lets a crash happen `again` and notes where.
+#[cfg_attr(target_os = "macos", expect(unused_variables))]
 fn examine(record: &Record, path: &[u8], again: bool) {
     let nodes = tree(path);
     if let Some((index, failure)) = diagnosis::first_unfit(&nodes) {
@@ -335,6 +367,8 @@ mod tests {
         let target = Target {
             name: c"/proc/self/fd/3/l.so".into(),
             pinned: Some((b"/proc/self/fd/3".to_vec(), b"/real".to_vec())),
+            #[cfg(target_os = "linux")]
+            file: None,
         };
         let message = b"/proc/self/fd/3/l.so: needs /proc/self/fd/3/m.so".to_vec();
         let message = target.in_words_of_caller(message, b"/given/l.so");

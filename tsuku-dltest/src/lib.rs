@@ -4,8 +4,8 @@
 //! All logic of the program is here. What it promises to its callers is written in
 //! `docs/dltest.md`; the JSON it prints is described by `schema/answer.schema.json`.
 //!
-//! [`args`] reads the command line, [`supervise`] is the parent process and [`child`] what it lets
-//! its children do; [`record`] is what they tell it. [`schedule`], [`report`], [`json`], [`elf`],
+//! [`args`] reads the command line, [`supervise`] is the parent process, [`look`] its second looks, and [`child`] what it
+//! lets its children do; [`record`] is what they tell it. [`schedule`], [`report`], [`json`], [`elf`],
 //! [`cause`], [`search`] and [`diagnosis`] compute and touch nothing. [`sys`] holds the system and all unsafe code.
 #![cfg_attr(not(test), no_std)]
 
@@ -27,6 +27,7 @@ pub mod elf;
 pub mod environment;
 pub mod explain;
 pub mod json;
+pub mod look;
 pub mod record;
 pub mod report;
 pub mod schedule;

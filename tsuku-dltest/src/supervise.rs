@@ -1,6 +1,7 @@
 //! The parent: starts children by the schedule, looks after them, and judges how they ended.
 
 use crate::child::Task;
+use crate::look::{self, Look, Seen};
 use crate::record::State;
 use crate::report::{Failure, Kind, Phase, Verdict};
 use crate::schedule::{Due, Limits, Millis, Schedule};
@@ -11,12 +12,11 @@ use alloc::vec::Vec;
 
 /// How often running children are looked after.
 const WATCH: Millis = 25;
-/// How long a process that was killed is waited for. Freeing gigabytes takes the kernel seconds; the
-/// process runs no more code, and holds nothing of the caller's.
-const SWEEP: Millis = 300;
-/// How long after the deadline a second look is still taken at what failed: many that hang end at once
-/// then, and on a busy system each look takes its time, which the caller does not have.
-const LOOK: Millis = 100;
+/// How long a process that was killed is waited for before it is judged. Freeing gigabytes takes the
+/// kernel seconds; the process runs no more code, and holds nothing of the caller's.
+const GONE: Millis = 100;
+/// How long all that was left behind is waited for in the end.
+const SWEEP: Millis = 200;
 
 /// How to test.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,36 @@ struct Running {
     child: Child,
     /// Why and when it was killed, if it was.
     killed: Option<(Kind, Millis)>,
-    started: Millis,
+    /// When it is looked after next.
+    watch: Millis,
+    /// The look at what seems to hang, and then what was found.
+    look: Option<Look>,
+    found: Option<Failure>,
+}
+
+impl Running {
+    /// The processes behind it.
+    fn children(&self) -> impl Iterator<Item = &Child> {
+        core::iter::once(&self.child).chain(self.look.iter().map(|look| &look.child))
+    }
+
+    fn children_mut(&mut self) -> impl Iterator<Item = &mut Child> {
+        core::iter::once(&mut self.child).chain(self.look.iter_mut().map(|look| &mut look.child))
+    }
+
+    fn look_on(&mut self) {
+        if let Some(Seen::Done(found)) = self.look.as_mut().map(Look::see) {
+            self.look = None;
+            self.found = found;
+        }
+    }
+}
+
+/// A library that crashed, while a second look is taken at it.
+struct Crashed {
+    index: usize,
+    verdict: Verdict,
+    look: Look,
 }
 
 /// Tests the libraries at `paths`. `ended` is called for each as it ends, with its index. `started`
@@ -54,24 +83,31 @@ pub fn run(
         crate::sys::write_stderr(&format!("tsuku-dltest: sandbox: {}\n", parent.sandbox()));
     }
     let clock = || now().saturating_sub(started);
+    let deadline = started.saturating_add(settings.limits.deadline);
+    let path = |index: usize| paths.get(index).copied().unwrap_or_default();
     let mut schedule = Schedule::new(settings.limits, paths.len());
     let mut verdicts: Vec<Option<Verdict>> = Vec::new();
     verdicts.resize(paths.len(), None);
     let mut running: Vec<Running> = Vec::new();
+    let mut crashed: Vec<Crashed> = Vec::new();
     let mut finish = |index: usize, verdict: Verdict| {
         ended(index, &verdict);
         if let Some(slot) = verdicts.get_mut(index) {
             *slot = Some(verdict);
         }
     };
-    while !schedule.is_done() {
+    while !(schedule.is_done() && crashed.is_empty()) {
         let mut trouble = None;
         while let Some(index) = schedule.start(clock()) {
-            let path = paths.get(index).copied().unwrap_or_default();
-            match parent.start(Task::Test { path, root: settings.root }) {
-                Ok(child) => {
-                    running.push(Running { index, child, killed: None, started: clock() });
-                }
+            match parent.start(Task::Test { path: path(index), root: settings.root }) {
+                Ok(child) => running.push(Running {
+                    index,
+                    child,
+                    killed: None,
+                    watch: clock() + WATCH,
+                    look: None,
+                    found: None,
+                }),
                 // Perhaps one of those that run has taken all processes that there may be.
                 Err(error) => {
                     schedule.postpone(index);
@@ -80,28 +116,57 @@ pub fn run(
                 }
             }
         }
-        let until = schedule.next().min(clock().saturating_add(WATCH)).saturating_add(started);
-        if let Some(signal) = parent.wait(running.iter_mut().map(|it| &mut it.child), until) {
-            kill_all(&parent, running);
+        // What is overdue waits for those that were killed: not at the price of their processor.
+        let time = clock();
+        let until = schedule.next().clamp(time + 1, time + WATCH).saturating_add(started);
+        let looks = crashed.iter_mut().map(|it| &mut it.look.child);
+        let children = running.iter_mut().flat_map(Running::children_mut).chain(looks);
+        if let Some(signal) = parent.wait(children, until) {
+            running.iter().flat_map(Running::children).for_each(Child::kill);
+            sweep_all(&parent, 0);
             parent.die_of(signal);
         }
-        let mut index = 0;
-        while let Some(it) = running.get_mut(index) {
+        let mut at = 0;
+        while let Some(it) = running.get_mut(at) {
+            it.look_on();
             let Some(ending) = it.child.ended().or_else(|| given_up(it, clock())) else {
-                index += 1;
+                at += 1;
                 continue;
             };
-            let it = running.swap_remove(index);
-            let ms = schedule.end(it.index, clock());
-            parent.sweep(running.iter().map(|it| &it.child));
-            let mut verdict = judge(&it, ending, ms);
-            let path = paths.get(it.index).copied().unwrap_or_default();
-            if clock() < settings.limits.deadline.saturating_add(LOOK) {
-                look_again(&parent, path, &mut verdict);
+            let it = running.swap_remove(at);
+            if let Some(look) = &it.look {
+                look.child.kill();
             }
-            finish(it.index, verdict);
+            let ms = schedule.end(it.index, clock());
+            let looks = crashed.iter().map(|it| &it.look.child);
+            parent.sweep(running.iter().flat_map(Running::children).chain(looks));
+            let (index, verdict) = (it.index, judge(&it, ending, ms));
+            let look = look::is_worth_while(&verdict)
+                .then(|| Look::start(&parent, path(index), true, deadline))
+                .flatten();
+            match look {
+                Some(look) => crashed.push(Crashed { index, verdict, look }),
+                None => finish(index, verdict),
+            }
         }
-        limit(&parent, &mut schedule, &mut running, clock(), trouble.is_some());
+        let mut at = 0;
+        while let Some(it) = crashed.get_mut(at) {
+            let Seen::Done(found) = it.look.see() else {
+                at += 1;
+                continue;
+            };
+            let mut it = crashed.swap_remove(at);
+            if let Some(found) = found {
+                look::explain(&mut it.verdict, found);
+            }
+            finish(it.index, it.verdict);
+        }
+        let overdue = limit(&parent, &mut schedule, &mut running, clock(), trouble.is_some());
+        for index in overdue {
+            if let Some(it) = running.iter_mut().find(|it| it.index == index) {
+                it.look = Look::start(&parent, path(index), false, deadline);
+            }
+        }
         for index in schedule.give_up(clock()) {
             let why = match trouble {
                 None => String::from("not tested: the time for all libraries was used up"),
@@ -111,7 +176,7 @@ pub fn run(
         }
     }
     // Those that end early can wait until the last of many processes is gone.
-    sweep_all(&parent, started.saturating_add(settings.limits.deadline));
+    sweep_all(&parent, deadline);
     Ok(verdicts
         .into_iter()
         .map(|verdict| verdict.unwrap_or_else(|| Verdict::not_tested("not tested")))
@@ -119,14 +184,15 @@ pub fn run(
 }
 
 /// Applies what is due: limits of time, of memory, of processes. The latter are tighter when no more
-/// could be started.
+/// could be started. Returns those that gave up their slots.
 fn limit(
     parent: &Parent,
     schedule: &mut Schedule,
     running: &mut [Running],
     time: Millis,
     starved: bool,
-) {
+) -> Vec<usize> {
+    let mut slow = Vec::new();
     for due in schedule.due(time) {
         let (Due::Slot(index) | Due::Timeout(index)) = due;
         let Some(it) = running.iter_mut().find(|it| it.index == index) else { continue };
@@ -134,21 +200,24 @@ fn limit(
             kill(it, Kind::Timeout, time);
         } else {
             it.child.yield_processor();
+            slow.push(index);
         }
     }
-    for it in running {
-        if time >= it.started + WATCH
-            && let Some(kind) = parent.watch(&mut it.child, starved)
-        {
+    let mut crowd = None;
+    for it in running.iter_mut().filter(|it| it.killed.is_none() && time >= it.watch) {
+        it.watch = time + WATCH;
+        let crowd = crowd.get_or_insert_with(|| parent.crowd(starved));
+        if let Some(kind) = parent.watch(&mut it.child, starved, crowd.as_ref()) {
             kill(it, kind, time);
         }
     }
+    slow
 }
 
 /// How a child that was killed and is still not gone will end.
 fn given_up(it: &Running, time: Millis) -> Option<Ending> {
     let (_, since) = it.killed?;
-    (time > since + SWEEP).then_some(Ending::Signaled(libc::SIGKILL))
+    (time > since + GONE).then_some(Ending::Signaled(libc::SIGKILL))
 }
 
 fn kill(it: &mut Running, why: Kind, time: Millis) {
@@ -157,17 +226,6 @@ fn kill(it: &mut Running, why: Kind, time: Millis) {
 }
 
 /// Leaves nothing behind.
-fn kill_all(parent: &Parent, running: Vec<Running>) {
-    for mut it in running {
-        it.child.kill();
-        let end = now() + SWEEP;
-        while it.child.ended().is_none() && now() < end {
-            parent.wait(core::iter::once(&mut it.child), now() + 1);
-        }
-    }
-    sweep_all(parent, 0);
-}
-
 fn sweep_all(parent: &Parent, until: Millis) {
     let end = until.max(now()) + SWEEP;
     while parent.sweep(core::iter::empty()) && now() < end {
@@ -193,7 +251,11 @@ fn judge(it: &Running, ending: Ending, ms: Millis) -> Verdict {
         _ => failure,
     });
     let failure = failure.map(|failure| loader_gave_up(failure, output));
-    Verdict { failure, ms: Some(ms), output: output.to_vec() }
+    let mut verdict = Verdict { failure, ms: Some(ms), output: output.to_vec() };
+    if let Some(found) = it.found.clone() {
+        look::explain(&mut verdict, found);
+    }
+    verdict
 }
 
 /// glibc's loader ends the process when it finds a library contradicting itself (elf/dl-minimal.c).
@@ -243,35 +305,6 @@ fn failure(state: State, ending: Ending, killed: Option<Kind>, ms: Millis) -> Fa
             let error = format!("crashed with {} while {doing}", signal_name(signal));
             Failure { signal: Some(signal), ..Failure::new(kind, phase, error.into_bytes()) }
         }
-    }
-}
-
-/// Adds to the verdict on a crash or a hang what a second look can tell: a file that explains it, or
-/// where it happened.
-fn look_again(parent: &Parent, path: &[u8], verdict: &mut Verdict) {
-    let Some(failure) = &mut verdict.failure else { return };
-    let again = failure.kind == Kind::Crashed;
-    if !again && (failure.kind, failure.phase) != (Kind::Timeout, Phase::Load) {
-        return;
-    }
-    let Ok(mut child) = parent.start(Task::Examine { path, again }) else { return };
-    let end = now() + SWEEP;
-    while child.ended().is_none() {
-        if now() >= end {
-            child.kill();
-        }
-        parent.wait(core::iter::once(&mut child), end);
-    }
-    if child.record().state() == State::Failed {
-        let found = child.record().failure();
-        if found.kind == Kind::Crashed {
-            failure.phase = found.phase;
-            return;
-        }
-        failure.kind = found.kind;
-        failure.error.extend_from_slice(b"; a library it needs is at fault: ");
-        failure.error.extend_from_slice(&found.error);
-        failure.needed_by = found.needed_by;
     }
 }
 

@@ -251,7 +251,8 @@ impl Parent {
         // SAFETY: system calls on this process's own attributes, with valid pointers. Descriptors
         // are closed whose owners are never used or dropped here, since the child ends by _exit.
         unsafe {
-            libc::setsid();
+            // The leader of a session has its number.
+            let own = libc::setsid();
             libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0);
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
             if libc::getppid() != self.pid {
@@ -262,7 +263,7 @@ impl Parent {
             Errno::check(libc::dup2(self.null.fd(), libc::STDIN_FILENO))?;
             Errno::check(libc::dup2(output, libc::STDOUT_FILENO))?;
             Errno::check(libc::dup2(output, libc::STDERR_FILENO))?;
-            self.restrictions.apply()?;
+            self.restrictions.apply(own)?;
             close_from(3);
             let mut none = MaybeUninit::<libc::sigset_t>::uninit();
             libc::sigemptyset(none.as_mut_ptr());
@@ -330,9 +331,20 @@ impl Parent {
         exit_now(128 + signal)
     }
 
-    /// Looks after a child that has been running for a while. Returns what it does that no library
-    /// has reason to do; `starved` says that no more processes can be started.
-    pub fn watch(&self, child: &mut Child, starved: bool) -> Option<crate::report::Kind> {
+    /// All processes, if there is reason to look for a library that starts them without end;
+    /// `starved` says that no more can be started.
+    pub fn crowd(&self, starved: bool) -> Option<Crowd> {
+        (starved || self.too_many_tasks()).then(Crowd::now)
+    }
+
+    /// Looks after a child that has been running for a while, among the processes of the `crowd`.
+    /// Returns what it does that no library has reason to do.
+    pub fn watch(
+        &self,
+        child: &mut Child,
+        starved: bool,
+        crowd: Option<&Crowd>,
+    ) -> Option<crate::report::Kind> {
         if !child.watched {
             child.watched = true;
             // When memory runs out, the library shall go first.
@@ -346,12 +358,10 @@ impl Parent {
             return Some(crate::report::Kind::OutOfMemory);
         }
         let most = if starved { MOST_TASKS_STARVED } else { MOST_TASKS };
-        let many =
-            (starved || self.too_many_tasks()) && Processes::now().threads_below(child.pid) > most;
+        let many = crowd.is_some_and(|crowd| crowd.threads_below(child.pid) > most);
         many.then_some(crate::report::Kind::ForkBomb)
     }
 
-    /// Whether there is reason to look for a library that starts processes without end.
     fn too_many_tasks(&self) -> bool {
         tasks() > self.tasks_before + MOST_TASKS
     }
@@ -372,7 +382,7 @@ impl Parent {
         }
         // Those that multiply must go at once, not one generation after the other.
         if !orphans.is_empty() && self.too_many_tasks() {
-            Processes::now().kill_below(&orphans);
+            Crowd::now().kill_below(&orphans);
         }
         !orphans.is_empty()
     }
@@ -390,7 +400,7 @@ impl Parent {
                 let numbers = bytes[..count].split(|byte| *byte == b' ');
                 numbers.filter_map(number).filter_map(|pid| i32::try_from(pid).ok()).collect()
             }
-            None => Processes::now().children_of(self.pid),
+            None => Crowd::now().children_of(self.pid),
         }
     }
 }
@@ -416,6 +426,7 @@ fn close_from(first: i32) {
 }
 
 /// A process, from /proc/PID/stat.
+#[derive(Debug)]
 struct Process {
     parent: i32,
     session: i32,
@@ -425,9 +436,10 @@ struct Process {
 }
 
 /// All processes that can be seen, by number.
-struct Processes(BTreeMap<i32, Process>);
+#[derive(Debug)]
+pub struct Crowd(BTreeMap<i32, Process>);
 
-impl Processes {
+impl Crowd {
     fn now() -> Self {
         Self(
             numbered_entries()

@@ -19,7 +19,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_int};
 use core::mem::MaybeUninit;
-use core::ptr::{NonNull, null, null_mut};
+use core::ptr::{null, null_mut};
 
 /// Kept of what a child writes, in bytes.
 const TAIL: usize = 400;
@@ -170,6 +170,9 @@ fn wait_id(pid: i32, options: c_int) -> Option<Ending> {
     }
 }
 
+/// What is not measured here.
+pub type Crowd = core::convert::Infallible;
+
 /// The parent.
 #[derive(Debug)]
 pub struct Parent {
@@ -300,7 +303,12 @@ impl Parent {
     }
 
     /// Nothing is measured here: time alone limits a child.
-    pub fn watch(&self, _: &mut Child, _: bool) -> Option<Kind> {
+    pub fn crowd(&self, _: bool) -> Option<Crowd> {
+        None
+    }
+
+    /// As above.
+    pub fn watch(&self, _: &mut Child, _: bool, _: Option<&Crowd>) -> Option<Kind> {
         None
     }
 

@@ -13,6 +13,10 @@ pub use crash::crash_again;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+mod mapping;
+#[cfg(target_os = "linux")]
+pub use mapping::Mapping;
+#[cfg(target_os = "linux")]
 mod sandbox;
 #[cfg(target_os = "linux")]
 pub use linux::{Child, Parent, abilities};

@@ -43,7 +43,7 @@ pub(super) struct Restrictions {
     /// The ruleset and the version of Landlock, where the kernel has it.
     landlock: Option<(File, u32)>,
     /// The filter, where the kernel takes filters.
-    filter: Option<Vec<libc::sock_filter>>,
+    filter: Option<Filter>,
     required: bool,
 }
 
@@ -70,8 +70,8 @@ impl Restrictions {
         self.filter.is_some()
     }
 
-    /// Restricts the calling process, for good.
-    pub(super) fn apply(&self) -> Result<(), Errno> {
+    /// Restricts the calling process, whose number is `own`, for good.
+    pub(super) fn apply(&self, own: i32) -> Result<(), Errno> {
         if self.landlock.is_none() && self.filter.is_none() {
             return Ok(());
         }
@@ -82,8 +82,9 @@ impl Restrictions {
             unsafe { libc::syscall(LANDLOCK_RESTRICT_SELF, ruleset.fd(), 0) as i32 }
         });
         let filter = self.filter.as_ref().map_or(0, |filter| {
-            let (len, filter) = (filter.len() as u16, filter.as_ptr().cast_mut());
-            let program = libc::sock_fprog { len, filter };
+            let mut program = filter.of(own);
+            let program =
+                libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
             // SAFETY: as above; the kernel copies the filter, whose length is that of the vector.
             unsafe {
                 libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
@@ -192,17 +193,24 @@ const AIMED: &[c_long] = &[
     libc::SYS_tgkill,
     libc::SYS_rt_sigqueueinfo,
     libc::SYS_rt_tgsigqueueinfo,
+    PIDFD_OPEN,
+];
+/// Refused unless the first argument means the process itself: root, and the owner of a process, may
+/// slow down every other one on the machine by these, and Landlock knows nothing of them.
+const OWN_FIRST: &[c_long] = &[
     libc::SYS_prlimit64,
+    libc::SYS_migrate_pages,
+    libc::SYS_move_pages,
     libc::SYS_sched_setaffinity,
     libc::SYS_sched_setattr,
     libc::SYS_sched_setparam,
     libc::SYS_sched_setscheduler,
-    PIDFD_OPEN,
 ];
-/// Refused when the second argument aims there, or the first one at all processes of a user.
-const AIMED_SECOND: &[c_long] = &[libc::SYS_setpriority, libc::SYS_ioprio_set];
+/// Refused unless the second argument means the process itself, or when the first one means all
+/// processes of a user.
+const OWN_SECOND: &[c_long] = &[libc::SYS_setpriority, libc::SYS_ioprio_set];
 /// The first argument of these that means one process (`IOPRIO_WHO_PROCESS`), or less: setpriority's
-/// `PRIO_PROCESS` and `PRIO_PGRP`.
+/// `PRIO_PROCESS` and `PRIO_PGRP` (each child leads a group of its own).
 const WHO_PROCESS: u32 = 1;
 
 const PIDFD_SEND_SIGNAL: c_long = 424;
@@ -216,8 +224,25 @@ const ARCHITECTURE: u32 = 4;
 const FIRST: u32 = 16;
 const SECOND: u32 = 24;
 
-/// The filter for the children of `parent`, in classic BPF.
-fn filter(parent: i32) -> Vec<libc::sock_filter> {
+/// A filter in classic BPF, whole but for the number of the process that installs it.
+#[derive(Debug)]
+struct Filter {
+    program: Vec<libc::sock_filter>,
+    /// The statement that compares with that number.
+    own: usize,
+}
+
+impl Filter {
+    /// The program for the process with the number `own`.
+    fn of(&self, own: i32) -> Vec<libc::sock_filter> {
+        let mut program = self.program.clone();
+        program[self.own].k = own as u32;
+        program
+    }
+}
+
+/// The filter for the children of `parent`.
+fn filter(parent: i32) -> Filter {
     // SAFETY: have no preconditions.
     let (group, caller) = unsafe { (libc::getpgrp(), libc::getppid()) };
     program(&targets(parent, caller, group))
@@ -262,14 +287,20 @@ const ALLOW: libc::sock_filter =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rule {
     Refuse,
-    /// Look where the first, or the second, argument aims.
-    AimedFirst,
-    AimedSecond,
+    /// Look where the first argument aims.
+    Aimed,
+    /// Look whether the first, or the second, argument means the process itself.
+    OwnFirst,
+    OwnSecond,
 }
 
-fn program(targets: &[i32]) -> Vec<libc::sock_filter> {
-    let rules =
-        [(REFUSED, Rule::Refuse), (AIMED, Rule::AimedFirst), (AIMED_SECOND, Rule::AimedSecond)];
+fn program(targets: &[i32]) -> Filter {
+    let rules = [
+        (REFUSED, Rule::Refuse),
+        (AIMED, Rule::Aimed),
+        (OWN_FIRST, Rule::OwnFirst),
+        (OWN_SECOND, Rule::OwnSecond),
+    ];
     let of = |(numbers, rule): (&'static [c_long], Rule)| {
         numbers.iter().map(move |number| (*number as u32, rule))
     };
@@ -285,27 +316,37 @@ fn program(targets: &[i32]) -> Vec<libc::sock_filter> {
         // The x32 calls, which would go round the list.
         program.extend([unless(AT_LEAST, 0x4000_0000), error(libc::ENOSYS)]);
     }
-    let first = [statement(LOAD, FIRST), statement(JUMP, 4)];
-    let second = [
+    search(&rules, &mut program);
+    let own_second = program.len();
+    program.extend([
         statement(LOAD, FIRST),
         unless(ABOVE, WHO_PROCESS),
         error(libc::EPERM),
         statement(LOAD, SECOND),
-    ];
-    search(&rules, &mut program);
-    let end = program.len();
-    // What `search` left open: how far it is to the statements that look at arguments.
-    for (at, it) in program.iter_mut().enumerate().filter(|(_, it)| it.code == JUMP) {
-        let further = if it.k == Rule::AimedSecond as u32 { first.len() } else { 0 };
-        it.k = (end - at - 1 + further) as u32;
-    }
-    program.extend(first);
-    program.extend(second);
+        statement(JUMP, 1),
+    ]);
+    let own_first = program.len();
+    program.extend([statement(LOAD, FIRST), unless(EQUAL, 0), ALLOW]);
+    let own = program.len();
+    program.extend([unless(EQUAL, 0), ALLOW, error(libc::EPERM)]);
+    let aimed = program.len();
+    program.push(statement(LOAD, FIRST));
     for target in targets {
         program.extend([unless(EQUAL, *target as u32), error(libc::EPERM)]);
     }
     program.push(ALLOW);
-    program
+    // What `search` left open: how far it is to the statements that look at arguments.
+    for (at, it) in
+        program.iter_mut().enumerate().take(own_second).filter(|(_, it)| it.code == JUMP)
+    {
+        let target = match it.k {
+            rule if rule == Rule::Aimed as u32 => aimed,
+            rule if rule == Rule::OwnFirst as u32 => own_first,
+            _ => own_second,
+        };
+        it.k = (target - at - 1) as u32;
+    }
+    Filter { program, own }
 }
 
 /// A binary search for the number among `rules`, which are sorted. When a filter is installed, the
@@ -364,7 +405,7 @@ mod tests {
 
     #[test]
     fn the_filter_refuses_what_aims_at_others() {
-        let filter = program(&targets(100, 50, 40));
+        let filter = program(&targets(100, 50, 40)).of(77);
         let allowed = |number, first, second| {
             verdict(&filter, number, first, second) == libc::SECCOMP_RET_ALLOW
         };
@@ -372,18 +413,29 @@ mod tests {
             for target in [100, 50, 40, -40, -1] {
                 assert!(!allowed(*number, target, 0), "{number} {target}");
             }
-            for target in [0, 1, 101, -101] {
+            for target in [0, 1, 77, 101, -101] {
                 assert!(allowed(*number, target, 0), "{number} {target}");
             }
         }
-        for number in AIMED_SECOND {
-            assert!(!allowed(*number, 1, 100) && !allowed(*number, 2, 0), "{number}");
-            assert!(allowed(*number, 0, 0) && allowed(*number, 1, 101), "{number}");
+        for other in [1, -1, 40, 50, 76, 78, 100] {
+            for number in OWN_FIRST {
+                assert!(!allowed(*number, other, 0), "{number} {other}");
+            }
+            for number in OWN_SECOND {
+                assert!(!allowed(*number, 0, other) && !allowed(*number, 1, other), "{number}");
+            }
+        }
+        for own in [0, 77] {
+            assert!(OWN_FIRST.iter().all(|number| allowed(*number, own, 1)));
+            for number in OWN_SECOND {
+                assert!(allowed(*number, 0, own) && allowed(*number, 1, own), "{number}");
+                assert!(!allowed(*number, 2, own) && !allowed(*number, 3, own), "{number}");
+            }
         }
         for number in REFUSED {
             assert!(!allowed(*number, 0, 0), "{number}");
         }
-        let named = [REFUSED, AIMED, AIMED_SECOND].concat();
+        let named = [REFUSED, AIMED, OWN_FIRST, OWN_SECOND].concat();
         for number in (0..600).filter(|number| !named.contains(number)) {
             assert!(allowed(number, 100, 100), "{number}");
         }

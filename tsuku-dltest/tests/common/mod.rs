@@ -38,7 +38,7 @@ impl Outcome {
     /// The answer, judged as strictly as the caller does, and more: the exit status must fit.
     pub fn answer(&self) -> Result<Vec<Value>, String> {
         if !self.closed {
-            return Err(format!("the pipes were still open after {PATIENCE:?}"));
+            return Err(format!("the pipes were still open after {:?}", self.took));
         }
         if !self.left.is_empty() {
             return Err(format!("left behind: {}", self.left.join(", ")));
@@ -67,6 +67,7 @@ pub fn program() -> PathBuf {
 pub struct Run {
     command: Command,
     marker: String,
+    patience: Duration,
 }
 
 impl Run {
@@ -82,7 +83,7 @@ impl Run {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Self { command, marker }
+        Self { command, marker, patience: PATIENCE }
     }
 
     pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
@@ -102,6 +103,12 @@ impl Run {
 
     pub fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
         change(&mut self.command);
+        self
+    }
+
+    /// With more time than the real caller gives: where another thing than time is in question.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -135,7 +142,7 @@ impl Run {
         let mut bytes = [Vec::new(), Vec::new()];
         let mut closed = true;
         for _ in 0..expected {
-            match receive.recv_timeout(PATIENCE.saturating_sub(started.elapsed())) {
+            match receive.recv_timeout(self.patience.saturating_sub(started.elapsed())) {
                 Ok((index, output)) => bytes[index] = output,
                 Err(_) => closed = false,
             }
