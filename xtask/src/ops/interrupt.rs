@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM: what runs is ended, what was begun is removed on the way out, and we end by the same
-//! signal. A second one ends us on the spot.
+//! Ctrl-C, SIGTERM and readers that go: what runs is ended, what was begun is removed on the way out, and
+//! we end by the same signal. A second one ends us on the spot.
 
 use std::time::Duration;
 
@@ -41,6 +41,11 @@ pub(crate) fn sleep(time: Duration) -> anyhow::Result<()> {
     check()
 }
 
+/// Nobody reads any more what we print: heard as the signal that it would be, had Rust not switched it off.
+pub(crate) fn unread() {
+    system::unread();
+}
+
 /// Ends us by the signal that was heard, if one was: a shell must see that, not an exit code.
 pub(crate) fn end() {
     system::end();
@@ -52,7 +57,7 @@ mod system {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::{Arc, OnceLock};
 
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGINT, SIGPIPE, SIGTERM};
     use signal_hook::{flag, low_level};
 
     /// The signal's number; 0 before it.
@@ -75,6 +80,10 @@ mod system {
         i32::try_from(number).ok().filter(|number| *number != 0)
     }
 
+    pub(super) fn unread() {
+        HEARD.get_or_init(Arc::default).store(SIGPIPE as usize, Ordering::Relaxed);
+    }
+
     pub(super) fn end() {
         if let Some(signal) = signal()
             && let Err(error) = low_level::emulate_default_handler(signal)
@@ -94,6 +103,8 @@ mod system {
     pub(super) fn signal() -> Option<i32> {
         None
     }
+
+    pub(super) fn unread() {}
 
     pub(super) fn end() {}
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use xtask_core::audit::{self, Finding, Policy};
 use xtask_core::formats::{self, Binary, Unread};
 
+use crate::exit::refused;
 use crate::ops::bytes::FileSource;
 use crate::ops::codesign::{self, Signer};
 use crate::ops::files::{self, Digest};
@@ -57,7 +58,7 @@ impl Sealed {
     pub(crate) fn at(path: &Path) -> anyhow::Result<Self> {
         let digest = files::digest(path)?;
         if digest.size == 0 {
-            bail!("`{}` is empty", path.display());
+            return Err(refused(format!("`{}` is empty: build it again", path.display())));
         }
         Ok(Self { path: path.to_owned(), digest })
     }

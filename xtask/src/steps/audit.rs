@@ -1,6 +1,6 @@
 //! `audit` and `audit-glibc`: judge binaries from their bytes.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
         let listed =
             if args.list_rules { report::audit::rules() } else { report::audit::policies() };
         let listed = if args.json { format!("{:#}\n", listed.json) } else { listed.text };
-        io::stdout().write_all(listed.as_bytes())?;
+        print!("{listed}");
         return Ok(Exit::Done);
     }
     let mut policy = policies::named(&args.policy).cloned().ok_or_else(|| {
@@ -316,15 +316,10 @@ fn not_auditable(name: &str, format: Option<Format>, reason: String) -> Judged {
 
 /// Prints the answer and gives the exit code it means.
 fn finish(files: &[Judged], as_json: bool) -> anyhow::Result<Exit> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
     if as_json {
-        write!(out, "{}", report::audit::json(files))?;
-        writeln!(out)?;
+        println!("{}", report::audit::json(files));
     } else {
-        out.write_all(report::audit::text(files).as_bytes())?;
-    }
-    out.flush()?;
-    if !as_json {
+        print!("{}", report::audit::text(files));
         eprintln!("{}", report::audit::totals(files));
     }
     let bad = files.iter().any(|judged| judged.outcome() != Outcome::Ok);

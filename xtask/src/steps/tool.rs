@@ -1,7 +1,6 @@
 //! `tool`: a pinned tool's program, for scripts and tests.
 
 use clap::Args;
-use std::io::Write;
 
 use crate::exit::{self, Exit};
 use crate::ops::tools::{self, Tool};
@@ -21,6 +20,6 @@ pub(crate) fn run(args: &ToolArgs) -> anyhow::Result<Exit> {
         let names = TOOLS.map(|tool| tool.name).join(", ");
         exit::usage(format!("no tool `{}` is pinned here: there are {names}", args.name))
     })?;
-    writeln!(std::io::stdout(), "{}", tool.provision()?.display())?;
+    println!("{}", tool.provision()?.display());
     Ok(Exit::Done)
 }

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::common::git;
-use crate::server::{Call, Fault};
+use crate::server::{Call, Fault, REPO};
 use crate::world::{ASSETS, TAG, World};
 
 #[test]
@@ -80,6 +80,97 @@ fn without_rights_or_token() {
     let world = World::new();
     world.fault(Call::Ref, 0, usize::MAX, Fault::Status(401));
     world.draft().expect(3).says(&["401", "token"]);
+}
+
+#[test]
+fn a_repository_that_we_may_read_and_not_push_to() {
+    let world = World::new();
+    world.fault(Call::Create, 0, usize::MAX, Fault::Status(404));
+    world.finalize().expect(3).says(&["may not push to", REPO, "contents: write"]);
+    assert!(world.server.state().releases.is_empty());
+}
+
+#[test]
+fn a_version_that_nobody_tagged() {
+    let world = World::new();
+    git(world.folder.path(), &["tag", "--delete", TAG]);
+    world.server.state().tags.clear();
+    for command in ["draft", "finalize"] {
+        let ended = world.run(&[command, "--tag", TAG, "--execute"]);
+        ended.expect(1).says(&[TAG, "not on the forge", "git push origin"]);
+    }
+    assert_eq!(world.server.state().writes(), 0);
+}
+
+#[test]
+fn names_in_the_plan_that_no_forge_takes() {
+    let world = World::new();
+    let path = world.folder.join("xtask.toml");
+    let plan = fs::read_to_string(&path).unwrap();
+    for (old, new) in [
+        ("name = \"tool\"", "name = \"to ol\""),
+        ("name = \"tool\"", "name = \"../tool\""),
+        ("name = \"tool\"", "name = \"..\""),
+        ("[release]\n", "[release]\nmanifest = \"../manifest.json\"\n"),
+        ("[release]\n", "[release]\nchecksums = \"check sums.txt\"\n"),
+        ("[release]\n", "[release]\ntag = \"../{version}\"\n"),
+        (REPO, "owner/.."),
+        (REPO, "owner/to ol"),
+        (REPO, "owner"),
+    ] {
+        assert!(plan.contains(old));
+        fs::write(&path, plan.replace(old, new)).unwrap();
+        let ended = world.draft().expect(2);
+        let bad = new.split('"').nth(1).unwrap_or(new);
+        // A template is shown with a version in it.
+        ended.says(&["xtask.toml", bad.trim_end_matches("{version}")]);
+    }
+    assert_eq!(world.server.state().log.len(), 0);
+}
+
+#[test]
+fn results_of_which_two_bear_one_name_or_one_is_empty() {
+    let world = World::new();
+    let dist = world.folder.join("dist");
+    fs::create_dir(dist.join("job")).unwrap();
+    // The same bytes twice are one asset.
+    fs::copy(dist.join(ASSETS[0]), dist.join("job").join(ASSETS[0])).unwrap();
+    world.run(&["finalize", "--tag", TAG]).expect(0);
+    world.folder.write("dist/job/tool-linux-amd64", "other");
+    world.finalize().expect(2).says(&["two different files", "dist/job/tool-linux-amd64"]);
+    fs::remove_dir_all(dist.join("job")).unwrap();
+    world.folder.write("dist/tool-linux-amd64", "");
+    world.finalize().expect(1).says(&["dist/tool-linux-amd64", "is empty", "build it again"]);
+    assert_eq!(world.server.state().writes(), 0);
+}
+
+#[test]
+fn a_published_release_takes_nothing_more() {
+    for immutable in [false, true] {
+        let world = World::new();
+        world.server.state().immutable = immutable;
+        world.finalize().expect(0);
+        let writes = world.server.state().writes();
+        world.draft().expect(0);
+        world.upload().expect(0);
+        world.folder.write("other/tool-linux-amd64", "other");
+        let ended =
+            world.run(&["upload", "--tag", TAG, "--execute", "other/tool-linux-amd64"]).expect(1);
+        ended.says(&["already published", ASSETS[0], "release a new version"]);
+        assert_eq!(world.server.state().writes(), writes);
+        world.assert_published();
+    }
+}
+
+#[test]
+fn a_release_that_was_published_by_hand() {
+    let world = World::new();
+    let id = world.server.state().add_release(TAG, "By hand", false);
+    for command in ["draft", "finalize"] {
+        let ended = world.run(&[command, "--tag", TAG, "--execute"]);
+        ended.expect(1).says(&["already published", &id.to_string(), "release a new version"]);
+    }
+    assert_eq!(world.server.state().writes(), 0);
 }
 
 #[test]

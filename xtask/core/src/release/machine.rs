@@ -343,7 +343,7 @@ fn fill(goal: &Goal, journal: &mut Journal, state: &ReleaseState, draft: &Releas
         let action = match found {
             Some(asset) if good(goal, asset, expected) => continue,
             // A digest that does not come in time may come with another upload; but what another process
-            // sent may be complete in its eyes.
+            // sent may be complete in its eyes, and published between our look and our deletion.
             Some(asset)
                 if asset.may_be(expected)
                     && (journal.hopes < goal.patience.attempts

@@ -6,7 +6,7 @@ mod gh;
 mod github;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Mutex;
@@ -372,8 +372,6 @@ impl Progress {
             let mut line = format!("  {} of {}: {}", state.1, self.count, under_way.join(", "));
             line.truncate(line.floor_char_boundary(79));
             eprint!("{}{line}", Self::CLEAR);
-            // A line without its end stays in no buffer: standard error has none.
-            let _ = std::io::stderr().flush();
             drop(state);
             thread::sleep(Self::TICK);
         }

@@ -101,7 +101,8 @@ fn journal(journal: &mut Journal, rank: &BTreeMap<u64, u64>) {
     journal.agreeing = journal.agreeing.min(4);
     journal.known = journal.known.iter().map(|id| ranked(*id, rank)).collect();
     journal.filling = journal.filling.map(|id| ranked(id, rank));
-    journal.sent.values_mut().for_each(|(_, why)| why.clear());
+    // Whether there was a bad answer decides, not its words.
+    journal.sent.values_mut().for_each(|(_, why)| why.truncate(1));
     if let Some(last) = &mut journal.last {
         state(last, rank);
     }
