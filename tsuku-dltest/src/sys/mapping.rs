@@ -90,8 +90,8 @@ mod tests {
     fn another_file_than_the_one_loaded_is_told_apart() {
         let handle = dlopen(c"libm.so.6").expect("a library");
         let maps = std::fs::read_to_string("/proc/self/maps").expect("maps");
-        let path = maps.lines().filter_map(|line| line.split(' ').next_back());
-        let path = path.filter(|path| path.contains("/libm")).next().expect("its path");
+        let mut paths = maps.lines().filter_map(|line| line.split(' ').next_back());
+        let path = paths.find(|path| path.contains("/libm")).expect("its path");
         let copy = std::env::temp_dir().join(format!("mapping-{}.so", std::process::id()));
         std::fs::copy(path, &copy).expect("a copy");
         let of = |path: &str| {
