@@ -239,8 +239,7 @@ fn a_container_ends_with_the_xtask_that_started_it() {
             sleep(Duration::from_millis(50));
         }
         wait_for(&host, &child, true);
-        let id = child.id().to_string();
-        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+        assert!(common::signal(signal, &child.id().to_string()));
         child.wait().unwrap();
         wait_for(&host, &child, false);
     }

@@ -353,13 +353,12 @@ fn a_signal_in_the_middle_leaves_nothing_behind() {
         }
         assert_ne!(names(&folder.join("dist")), [""; 0], "no staging folder");
         let id = child.id().to_string();
-        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+        assert!(common::signal(signal, &id));
         assert_eq!(child.wait().unwrap().signal(), Some(number));
         assert_eq!(names(&folder.join("dist")), [""; 0]);
         assert_eq!(names(&temporary), [""; 0]);
         // What outlived the signal to the one program, as no terminal sends it.
-        let group = format!("-{id}");
-        drop(Command::new("kill").args(["-s", "KILL", "--", &group]).output().unwrap());
+        common::signal("KILL", &format!("-{id}"));
     }
 }
 

@@ -168,7 +168,8 @@ fn processes_with(marker: &str) -> Vec<String> {
         found = find_processes(marker);
     }
     for (pid, _) in &found {
-        let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+        // The shell's own: the program of that name is not on every Debian.
+        let _ = Command::new("sh").args(["-c", "kill -9 \"$0\"", &pid.to_string()]).status();
     }
     found.into_iter().map(|(pid, name)| format!("{pid} ({name})")).collect()
 }

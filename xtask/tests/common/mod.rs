@@ -175,6 +175,14 @@ pub fn edit(path: &Path, old: &str, new: &str) {
     fs::write(path, text.replace(old, new)).unwrap();
 }
 
+/// Sends a signal to a process, or to a group behind a minus; whether it was there. By the shell's own
+/// `kill`: the program of that name is not on every Debian.
+pub fn signal(name: &str, whom: &str) -> bool {
+    let mut kill = Command::new("sh");
+    kill.args(["-c", "kill -s \"$1\" -- \"$2\"", "sh", name, whom]);
+    kill.output().expect("sh starts").status.success()
+}
+
 /// Where the tests' images are kept between runs of the suite.
 pub fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("images")
