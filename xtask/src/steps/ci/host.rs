@@ -21,6 +21,7 @@ const PACKAGES: &[(&str, Option<&str>, &str)] = &[
     ("g++", Some("g++"), "hostile libraries in C++"),
     ("strace", Some("strace"), "what the helper asks of the system"),
     ("gh", Some("gh"), "the client of the forge, against a server of our own"),
+    ("curl", Some("curl"), "what users fetch with"),
     ("libarchive-tools", Some("bsdtar"), "a peer of the archives"),
     ("unzip", Some("unzip"), "a peer of the archives"),
     ("xz-utils", Some("xz"), "a peer of the archives"),
