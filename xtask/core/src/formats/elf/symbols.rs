@@ -43,7 +43,8 @@ pub(super) fn bind(
         );
     }
     // ld.so fills an array by index: of two versions with one index the last one holds.
-    let mut by_index = vec![None; usize::from(INDEX_MASK) + 1];
+    let highest = versions.iter().map(|version| usize::from(version.index)).max();
+    let mut by_index = vec![None; highest.map_or(0, |highest| highest + 1)];
     for (i, version) in versions.iter().enumerate() {
         by_index[usize::from(version.index)] = Some(i);
     }
@@ -62,7 +63,8 @@ pub(super) fn bind(
                 scroll::Endian::Little => u16::from_le_bytes(pair),
                 scroll::Endian::Big => u16::from_be_bytes(pair),
             };
-            let Some(version) = by_index[usize::from(index & INDEX_MASK)] else { continue };
+            let index = usize::from(index & INDEX_MASK);
+            let Some(Some(version)) = by_index.get(index).copied() else { continue };
             let symbol: Sym = parse(symbol_bytes, i * size as usize, image.ctx)?;
             let text = name(image, strings, "a symbol", symbol.st_name as u64)?;
             let weak = symbol.st_bind() == STB_WEAK;
