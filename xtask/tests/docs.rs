@@ -5,7 +5,8 @@ use std::process::Command;
 #[test]
 fn generated_pages_are_up_to_date() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    for root in [root.to_owned(), format!("{root}/examples/tsuku")] {
+    for folder in ["", "/examples/tsuku", "/examples/sayna"] {
+        let root = format!("{root}{folder}");
         let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
             .args(["--root", &root, "docs", "--check"])
             .output()

@@ -310,6 +310,13 @@ const REFUSED: &[(&str, &str, usize, &str, &str)] = &[
     ("path = \"tool\"", "path = \"tool\"\narchive = \"rar\"", 23, "`archive`", "`tar.gz`"),
     (
         "path = \"tool\"",
+        "path = \"tool\"\narchive-windows = \"tgz\"",
+        23,
+        "`archive-windows`",
+        "`tar.gz`",
+    ),
+    (
+        "path = \"tool\"",
         "path = \"tool\"\ninclude = [\"LICENSE\"]",
         23,
         "without an archive",

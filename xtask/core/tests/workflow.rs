@@ -23,6 +23,7 @@ fn plan_of(folder: &str) -> Plan {
 }
 
 const EXAMPLE: &str = "examples/tsuku/";
+const SERVER: &str = "examples/sayna/";
 
 fn today() -> runners::Day {
     runners::days(2026, 11, 21)
@@ -36,6 +37,8 @@ fn our_own_workflows_pass() {
         ("", "build.yml"),
         (EXAMPLE, "ci.yml"),
         (EXAMPLE, "release.yml"),
+        (SERVER, "ci.yml"),
+        (SERVER, "release.yml"),
     ] {
         let text = read(&format!("{folder}.github/workflows/{name}"));
         let problems = workflow::check(&text, &plan_of(folder), today());

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use xtask_core::plan::{Package, Target};
+use xtask_core::plan::{Archive, Package, Target};
 
 use super::artifact::Sealed;
 use crate::exit::{refused, usage};
@@ -16,6 +16,7 @@ pub(crate) struct Request<'a> {
     /// The folder that holds xtask.toml.
     pub(crate) root: &'a Path,
     pub(crate) package: &'a Package,
+    format: Option<Archive>,
     /// The archive's top folder.
     pub(crate) stem: String,
     pub(crate) exe_suffix: &'static str,
@@ -32,12 +33,13 @@ impl<'a> Request<'a> {
         seconds: u64,
     ) -> Self {
         let stem = package.asset_stem(target, version);
-        Self { root, package, stem, exe_suffix: target.triple.exe_suffix(), seconds }
+        let format = package.archive_for(target);
+        Self { root, package, format, stem, exe_suffix: target.triple.exe_suffix(), seconds }
     }
 
     /// The asset at `path`: the program itself, or an archive with it.
     pub(crate) fn pack(&self, program: &Sealed, path: &Path) -> anyhow::Result<Sealed> {
-        match self.package.archive {
+        match self.format {
             None => files::copy(program.path(), path)?,
             Some(format) => {
                 let bytes = archive::pack(format, self.entries(program)?, self.seconds)?;
@@ -73,7 +75,7 @@ impl<'a> Request<'a> {
 
     /// The program as a user has it after fetching the asset into `folder` and unpacking it there.
     pub(crate) fn unpack(&self, asset: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
-        let Some(format) = self.package.archive else {
+        let Some(format) = self.format else {
             // What is fetched has lost its mode.
             let path = folder.join(asset.file_name().unwrap_or_default());
             files::copy(asset, &path)?;

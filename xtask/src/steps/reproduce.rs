@@ -267,7 +267,9 @@ fn compare(plan: &Plan, names: &[String], first: &Path, second: &Path) -> anyhow
         let package = asset.and_then(|asset| {
             plan.config.packages.iter().find(|p| Some(&p.name) == asset.package.as_ref())
         });
-        let lines = match package.and_then(|package| package.archive) {
+        let target = asset.and_then(|asset| plan.config.target(asset.platform.as_deref()?));
+        let archive = package.zip(target).and_then(|(package, target)| package.archive_for(target));
+        let lines = match archive {
             Some(format) => inside(format, &a, &b)?,
             None => differences(&a, &b),
         };

@@ -148,8 +148,10 @@ pub struct Package {
     pub ldflags: Vec<String>,
     /// Packages whose digest goes into this one.
     pub pins: Vec<String>,
-    /// How it is packed; `None`: not at all.
+    /// How it is packed; `None`: not at all. For one target: [`Package::archive_for`].
     pub archive: Option<Archive>,
+    /// The same for Windows.
+    pub archive_windows: Option<Archive>,
     /// Files packed beside the program, relative to the file.
     pub include: Vec<String>,
     /// Whether each asset gets a `.sha256` file.
@@ -215,10 +217,15 @@ impl Package {
     /// The package's asset for a target: an archive, or the program itself with its `.exe`.
     pub fn asset_name(&self, target: &Target, version: &str) -> String {
         let name = self.asset_stem(target, version);
-        match self.archive {
+        match self.archive_for(target) {
             Some(archive) => format!("{name}.{}", archive.extension()),
             None => name + target.triple.exe_suffix(),
         }
+    }
+
+    /// How it is packed for a target; `None`: not at all.
+    pub fn archive_for(&self, target: &Target) -> Option<Archive> {
+        if target.triple.os == Os::Windows { self.archive_windows } else { self.archive }
     }
 
     /// The asset's name without its extension: the top folder of an archive.
@@ -226,6 +233,7 @@ impl Package {
         self.asset
             .replace("{package}", &self.name)
             .replace("{platform}", &target.platform)
+            .replace("{triple}", target.triple.name)
             .replace("{version}", version)
     }
 

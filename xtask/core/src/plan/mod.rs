@@ -151,7 +151,8 @@ impl Plan {
                 };
                 let name = package.asset_name(target, &version);
                 let digest = package.sha256.then(|| digest_name(&name));
-                add(name, package.archive.map_or(AssetKind::Binary, |_| AssetKind::Archive));
+                let archive = package.archive_for(target);
+                add(name, archive.map_or(AssetKind::Binary, |_| AssetKind::Archive));
                 if let Some(digest) = digest {
                     add(digest, AssetKind::Digest);
                 }
@@ -260,5 +261,6 @@ fn package_json(package: &Package) -> Value {
         "targets": package.targets,
         "pins": package.pins,
         "archive": package.archive.map(Archive::extension),
+        "archive_windows": package.archive_windows.map(Archive::extension),
     })
 }

@@ -248,6 +248,12 @@ pub(super) const PACKAGE: Section = Section {
             "`none`: the asset is the program itself. Otherwise an archive of a folder named like it, with the program \
              and what `include` lists.",
         ),
+        key(
+            "archive-windows",
+            OneOf(&["none", "tar.gz", "tar.xz", "zip"]),
+            Optional,
+            "The same for Windows, where it differs, such as `zip`.",
+        ),
         key("include", List, Optional, "Files, relative to this one, packed beside the program."),
         key(
             "sha256",
@@ -259,7 +265,7 @@ pub(super) const PACKAGE: Section = Section {
             "asset",
             Text,
             Default("{package}-{platform}"),
-            "Template of the asset's name: `{package}`, `{platform}`, `{version}`. `.exe` is added for Windows.",
+            "Template of the asset's name: `{package}`, `{platform}`, `{triple}`, `{version}`. `.exe` is added for Windows.",
         ),
         key("targets", List, Required, "Platforms this package is released for."),
         key(

@@ -135,7 +135,7 @@ pub(super) fn program(
     path: &Path,
     work: &Path,
 ) -> anyhow::Result<Option<PathBuf>> {
-    let Some(format) = package.archive else { return Ok(Some(path.to_owned())) };
+    let Some(format) = package.archive_for(target) else { return Ok(Some(path.to_owned())) };
     let bytes = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let binary = format!("{}{}", package.binary, target.triple.exe_suffix());
     let entries = archive::unpack(format, &bytes)?;

@@ -62,7 +62,7 @@ impl Config {
                     problems.add(
                         row.text("asset").line,
                         message,
-                        "hold `{package}` and `{platform}` in `asset`",
+                        "hold `{package}` and `{platform}`, or `{triple}`, in `asset`",
                     );
                 } else {
                     seen.push(name);

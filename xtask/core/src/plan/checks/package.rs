@@ -116,7 +116,7 @@ fn ldflags(row: &Row, problems: &mut Problems) -> Vec<String> {
 
 fn include(row: &Row, problems: &mut Problems) -> Vec<String> {
     let listed = row.list("include");
-    if let Some(at) = listed.first().filter(|_| row.text("archive").text == "none") {
+    if let Some(at) = listed.first().filter(|_| archives(row).iter().all(Option::is_none)) {
         problems.add(at.line, "`include` without an archive", "set `archive`, or remove it");
     }
     let name = |at: &At| at.text.rsplit('/').next().unwrap_or_default().to_owned();
@@ -126,6 +126,13 @@ fn include(row: &Row, problems: &mut Problems) -> Vec<String> {
         problems,
     );
     texts(listed)
+}
+
+/// How it is packed, and how for Windows.
+fn archives(row: &Row) -> [Option<Archive>; 2] {
+    let usual = row.text("archive");
+    let windows = row.optional("archive-windows").unwrap_or_else(|| usual.clone());
+    [usual, windows].map(|at| Archive::find(&at.text))
 }
 
 pub(super) fn package(row: &Row, platforms: &[String], problems: &mut Problems) -> Package {
@@ -139,13 +146,15 @@ pub(super) fn package(row: &Row, platforms: &[String], problems: &mut Problems) 
     let binary = row.optional("binary").unwrap_or_else(|| name.clone());
     plain_name(&binary, "`binary`", problems);
     let asset = row.text("asset");
-    template(&asset, &["package", "platform", "version"], true, problems);
+    template(&asset, &["package", "platform", "triple", "version"], true, problems);
     only_for(kind, row, problems);
+    let [archive, archive_windows] = archives(row);
     Package {
         crt_static: row.text("crt").text == "static",
         ldflags: ldflags(row, problems),
         pins: texts(row.list("pins")),
-        archive: Archive::find(&row.text("archive").text),
+        archive,
+        archive_windows,
         include: include(row, problems),
         sha256: row.bool("sha256"),
         targets: package_targets(row, platforms, problems),
