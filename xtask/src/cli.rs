@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Audit(steps::audit::AuditArgs),
     /// Judge the glibc versions that ELF files need
     AuditGlibc(steps::audit::GlibcArgs),
+    /// Make container images of released programs, judge them and start them
+    Image(steps::image::ImageArgs),
     /// Check the workflow files against the plan
     Workflow(steps::workflow::WorkflowArgs),
     /// Print what a package's programs are made of, as CycloneDX
@@ -78,6 +80,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Codesign(args) => steps::codesign::run(root, &args),
         Command::Audit(args) => steps::audit::run(&args),
         Command::AuditGlibc(args) => steps::audit::glibc(&args),
+        Command::Image(args) => steps::image::run(root, &args),
         Command::Workflow(args) => steps::workflow::run(root, &args),
         Command::Sbom(args) => steps::release::contents::run(root, &args),
         Command::Draft(args) => steps::release::draft::run(root, &args),

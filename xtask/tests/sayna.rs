@@ -10,22 +10,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{Folder, commit, edit, manifest, repository, run, smoke, xtask};
-
-/// The example as a repository of its own.
-fn project() -> Folder {
-    let example = repository().join("examples/sayna");
-    let mut list = Command::new("git");
-    let list = run(list.args(["ls-files", "-z"]).current_dir(&example)).expect(0).stdout;
-    let folder = Folder::new();
-    for name in list.split_terminator('\0') {
-        let to = folder.join(name);
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::copy(example.join(name), to).unwrap();
-    }
-    commit(&folder);
-    folder
-}
+use common::{commit, edit, manifest, repository, run, sayna as project, smoke, xtask};
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();

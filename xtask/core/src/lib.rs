@@ -8,6 +8,7 @@ extern crate std;
 
 pub mod audit;
 pub mod formats;
+pub mod image;
 pub mod plan;
 pub mod release;
 pub mod report;

@@ -288,6 +288,34 @@ fn every_alteration_is_caught() {
     }
 }
 
+/// Images of the plan are made before anything is published, on the machines that can start them.
+#[test]
+fn images_are_made_for_their_own_targets() {
+    let plan = plan_of(SERVER);
+    let good = read(&format!("{SERVER}.github/workflows/release.yml"));
+    for (old, new, message) in [
+        (
+            "cargo xtask image --strict",
+            "cargo xtask smoke --strict",
+            "no job makes the plan's images",
+        ),
+        (
+            "cargo xtask image --strict",
+            "cargo xtask image",
+            "`cargo xtask image` without `--strict`",
+        ),
+        ("needs.plan.outputs.images", "needs.plan.outputs.matrix", "the matrix of other targets"),
+        ("needs.plan.outputs.matrix", "needs.plan.outputs.images", "the matrix of other targets"),
+        ("integration, image, attest]", "integration, attest]", "does not wait for `image`"),
+        ("--target \"$PLATFORM\"\n", "--target linux-amd46\n", "no target of the plan"),
+    ] {
+        assert!(good.contains(old), "{old}");
+        let problems = workflow::check(&good.replacen(old, new, 1), &plan, today());
+        let found = problems.iter().any(|problem| problem.message.contains(message));
+        assert!(found, "{new:?}: {}", workflow::render("release.yml", &problems));
+    }
+}
+
 /// As docs/moving-in.md has it: goreleaser builds in a job of its own.
 #[test]
 fn goreleaser_may_build_and_not_release() {

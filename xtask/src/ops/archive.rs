@@ -79,6 +79,28 @@ fn tar(entries: &[Entry], seconds: u64) -> anyhow::Result<Vec<u8>> {
     Ok(tar.into_inner()?)
 }
 
+/// A layer of an image with one program: its tar, and that compressed. The same program and time give the
+/// same bytes.
+pub(crate) fn layer(entry: Entry, seconds: u64) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
+    let entries = [entry];
+    plain(&entries)?;
+    let tar = tar(&entries, seconds).context("cannot make a layer")?;
+    let compressed = gzip(&tar).context("cannot compress a layer")?;
+    Ok((tar, compressed))
+}
+
+/// A layer's tar, and its files.
+///
+/// # Errors
+/// When it is no gzip-compressed tar.
+pub(crate) fn open_layer(compressed: &[u8]) -> anyhow::Result<(Vec<u8>, Vec<Entry>)> {
+    let mut tar = Vec::new();
+    let mut gzip = flate2::read::GzDecoder::new(compressed);
+    gzip.read_to_end(&mut tar).context("cannot decompress a layer")?;
+    let entries = untar(tar.as_slice()).context("a layer is no tar")?;
+    Ok((tar, entries))
+}
+
 /// Level 9, like the two below: archives are made once and fetched often. The header of [`GzEncoder`]
 /// holds neither a time nor a name.
 fn gzip(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {

@@ -329,7 +329,7 @@ impl Engine {
 }
 
 /// A name as docker means it, with its registry: podman knows no default one.
-fn full_name(reference: &str) -> String {
+pub(crate) fn full_name(reference: &str) -> String {
     let (host, rest) = reference.split_once('/').unwrap_or(("", reference));
     if host.contains(['.', ':']) || host == "localhost" {
         return reference.to_owned();

@@ -158,14 +158,25 @@ fn rows(workspace: &Workspace) -> Vec<Row> {
             None => rows.push(tool_row(&tools::GO, "Go packages", false)),
         }
     }
-    if plan_uses(Builder::Container) {
+    let images = !workspace.config.images.is_empty();
+    if images {
+        rows.push(row(
+            "skopeo",
+            first_line(&["skopeo", "--version"]),
+            "any",
+            "images",
+            "apt-get install skopeo",
+            false,
+        ));
+    }
+    if plan_uses(Builder::Container) || images {
         let engine = Engine::detect();
         let cure = engine.as_ref().err().map(|error| format!("{error:#}")).unwrap_or_default();
         rows.push(row(
             "docker or podman",
             engine.ok().map(|engine| format!("{} {}", engine.program, engine.version)),
             "any",
-            "container builder",
+            "container builder, trying images",
             &cure.replace("\n ", ";"),
             own_uses(Builder::Container),
         ));

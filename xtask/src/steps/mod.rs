@@ -12,6 +12,7 @@ mod containers;
 pub(crate) mod dist;
 pub(crate) mod docs;
 pub(crate) mod doctor;
+pub(crate) mod image;
 mod pack;
 pub(crate) mod plan;
 mod prebuilt;

@@ -16,7 +16,8 @@ pub(crate) struct PlanArgs {
     /// Print the plan as one JSON object
     #[arg(long, conflicts_with = "matrix")]
     json: bool,
-    /// Print the CI matrix as JSON, and write it to `$GITHUB_OUTPUT` where that is set
+    /// Print the CI matrix as JSON, and write it to `$GITHUB_OUTPUT` where that is set, with that of the
+    /// images
     #[arg(long)]
     matrix: bool,
     /// The release's version [default: the packages' own]
@@ -31,7 +32,8 @@ pub(crate) fn run(root: Option<&Path>, args: &PlanArgs) -> anyhow::Result<Exit> 
         let matrix = plan.matrix();
         println!("{matrix}");
         if let Some(output) = std::env::var_os("GITHUB_OUTPUT").filter(|path| !path.is_empty()) {
-            files::append(Path::new(&output), &format!("matrix={matrix}\n"))
+            let images = plan.image_matrix();
+            files::append(Path::new(&output), &format!("matrix={matrix}\nimages={images}\n"))
                 .context("GITHUB_OUTPUT names a file")?;
         }
     } else if args.json {

@@ -159,6 +159,21 @@ impl Tool<'_> {
     }
 }
 
+/// The server of `examples/sayna`, as a repository of its own.
+pub fn sayna() -> Folder {
+    let example = repository().join("examples/sayna");
+    let mut list = Command::new("git");
+    let list = run(list.args(["ls-files", "-z"]).current_dir(&example)).expect(0).stdout;
+    let folder = Folder::new();
+    for name in list.split_terminator('\0') {
+        let to = folder.join(name);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(example.join(name), to).unwrap();
+    }
+    commit(&folder);
+    folder
+}
+
 /// Commits everything in a folder, which becomes a repository if it is none.
 pub fn commit(folder: &Folder) {
     if !folder.join(".git").exists() {

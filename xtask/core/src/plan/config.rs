@@ -17,6 +17,8 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// `[[package]]`, in the file's order.
     pub packages: Vec<Package>,
+    /// `[[image]]`, in the file's order.
+    pub images: Vec<Image>,
 }
 
 /// `[release]`.
@@ -170,6 +172,35 @@ pub struct Package {
     pub system_packages: BTreeMap<String, Vec<String>>,
 }
 
+/// `[[image]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Its name here.
+    pub name: String,
+    /// The package whose program it holds.
+    pub package: String,
+    /// Registry and path.
+    pub repository: String,
+    /// `name:tag@sha256:digest`.
+    pub base: String,
+    /// Platforms it is made for.
+    pub targets: Vec<String>,
+    /// Number of the user, or `user:group`; never root's.
+    pub user: String,
+    /// Arguments that the program is started with.
+    pub args: Vec<String>,
+    /// Ports it listens on, as `3001/tcp`.
+    pub ports: Vec<String>,
+    /// One line for people.
+    pub description: String,
+    /// SPDX expression.
+    pub licenses: String,
+    /// Templates of its tags; the first holds `{version}`.
+    pub tags: Vec<String>,
+    /// Arguments with which the program says whether the server beside it is well; empty: none serves.
+    pub probe: Vec<String>,
+}
+
 /// `[package.smoke]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Smoke {
@@ -263,6 +294,10 @@ impl Config {
             package.targets.retain(|platform| platforms.contains(platform));
         }
         self.packages.retain(|package| !package.targets.is_empty());
+        for image in &mut self.images {
+            image.targets.retain(|platform| platforms.contains(platform));
+        }
+        self.images.retain(|image| !image.targets.is_empty());
     }
 
     /// A target by platform name or triple.

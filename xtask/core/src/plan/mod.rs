@@ -15,7 +15,9 @@ use alloc::vec::Vec;
 use serde_json::{Value, json};
 
 pub use checks::check_floor;
-pub use config::{Archive, Builder, Config, Kind, LinkPolicy, Package, Release, Smoke, Target};
+pub use config::{
+    Archive, Builder, Config, Image, Kind, LinkPolicy, Package, Release, Smoke, Target,
+};
 pub use invocation::{Invocation, quote};
 pub use policy::policy;
 pub use reader::Problem;
@@ -203,6 +205,7 @@ impl Plan {
             "tag": self.tag,
             "targets": self.config.targets.iter().map(target_json).collect::<Vec<_>>(),
             "packages": self.config.packages.iter().map(package_json).collect::<Vec<_>>(),
+            "images": self.config.images.iter().map(image_json).collect::<Vec<_>>(),
             "assets": self.assets.iter().map(asset_json).collect::<Vec<_>>(),
             "transient": self.transient.iter().map(asset_json).collect::<Vec<_>>(),
         })
@@ -210,9 +213,21 @@ impl Plan {
 
     /// The CI matrix: one entry for each target that something is built for.
     pub fn matrix(&self) -> Value {
-        let targets = self.config.targets.iter().filter(|target| {
-            self.assets.iter().any(|asset| asset.platform.as_deref() == Some(&target.platform))
-        });
+        self.matrix_of(|platform| {
+            self.assets.iter().any(|asset| asset.platform.as_deref() == Some(platform))
+        })
+    }
+
+    /// The same for the targets that images are made for.
+    pub fn image_matrix(&self) -> Value {
+        let images = &self.config.images;
+        self.matrix_of(|platform| {
+            images.iter().flat_map(|image| &image.targets).any(|name| name == platform)
+        })
+    }
+
+    fn matrix_of(&self, wanted: impl Fn(&str) -> bool) -> Value {
+        let targets = self.config.targets.iter().filter(|target| wanted(&target.platform));
         let include = targets.map(|target| {
             json!({
                 "platform": target.platform,
@@ -232,6 +247,17 @@ fn asset_json(asset: &Asset) -> Value {
         "scope": asset.scope.name(),
         "package": asset.package,
         "platform": asset.platform,
+    })
+}
+
+fn image_json(image: &Image) -> Value {
+    json!({
+        "name": image.name,
+        "package": image.package,
+        "repository": image.repository,
+        "base": image.base,
+        "targets": image.targets,
+        "tags": image.tags,
     })
 }
 

@@ -114,6 +114,7 @@ pub(super) struct Raw {
     pub(super) release: Row,
     pub(super) targets: Vec<Row>,
     pub(super) packages: Vec<Row>,
+    pub(super) images: Vec<Row>,
 }
 
 /// Reads the whole file and reports everything that is wrong with its form.
@@ -145,11 +146,12 @@ pub(super) fn read(text: &str, problems: &mut Problems) -> Raw {
         match section.header {
             "[release]" => raw.release = rows.into_iter().next().unwrap_or_default(),
             "[[target]]" => raw.targets = rows,
+            "[[image]]" => raw.images = rows,
             _ => raw.packages = rows,
         }
     }
     if errors.is_empty() {
-        for (name, section) in ROOT {
+        for (name, section) in ROOT.iter().filter(|(_, section)| section.needed) {
             if !table.get_ref().keys().any(|key| key.get_ref() == name) {
                 problems.add(
                     1,

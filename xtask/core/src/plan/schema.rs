@@ -39,6 +39,8 @@ pub(super) struct Section {
     /// As written in the file, brackets included.
     pub(super) header: &'static str,
     pub(super) many: bool,
+    /// Whether the file must have it; of a table within another, its key says that.
+    pub(super) needed: bool,
     pub(super) doc: &'static str,
     pub(super) keys: &'static [Key],
 }
@@ -53,6 +55,7 @@ const fn key(name: &'static str, ty: Type, need: Need, doc: &'static str) -> Key
 pub(super) const RELEASE: Section = Section {
     header: "[release]",
     many: false,
+    needed: true,
     doc: "What is released, and where.",
     keys: &[
         key("repository", Text, Required, "`owner/name` on the forge."),
@@ -76,6 +79,7 @@ pub(super) const RELEASE: Section = Section {
 pub(super) const TARGET: Section = Section {
     header: "[[target]]",
     many: true,
+    needed: true,
     doc: "One platform that is built for.",
     keys: &[
         key(
@@ -138,6 +142,7 @@ pub(super) const TARGET: Section = Section {
 const SMOKE: Section = Section {
     header: "[package.smoke]",
     many: false,
+    needed: true,
     doc: "How to see that an asset works, run on the staged copy from an empty folder.",
     keys: &[
         key(
@@ -167,6 +172,7 @@ const SMOKE: Section = Section {
 const POLICY: Section = Section {
     header: "[package.policy]",
     many: false,
+    needed: true,
     doc: "What the package's binaries may be. Judged from their bytes.",
     keys: &[
         key(
@@ -195,6 +201,7 @@ const POLICY: Section = Section {
 pub(super) const PACKAGE: Section = Section {
     header: "[[package]]",
     many: true,
+    needed: true,
     doc: "One program that is released.",
     keys: &[
         key("name", Text, Required, "Name of the package; for `rust`, the Cargo package."),
@@ -285,8 +292,51 @@ pub(super) const PACKAGE: Section = Section {
     ],
 };
 
+pub(super) const IMAGE: Section = Section {
+    header: "[[image]]",
+    many: true,
+    needed: false,
+    doc: "One container image: a base, and a package's program on it. See [images](images.md).",
+    keys: &[
+        key("name", Text, Required, "Name on the command line and of the files it is made in."),
+        key("package", Text, Required, "The package whose program it holds, at `/usr/local/bin`."),
+        key("repository", Text, Required, "Registry and path, such as `ghcr.io/owner/name`."),
+        key(
+            "base",
+            Text,
+            Required,
+            "The image below it, `name:tag@sha256:digest`, with the libc that the program needs.",
+        ),
+        key("targets", List, Required, "Platforms of the package that it is made for; only Linux."),
+        key(
+            "user",
+            Text,
+            Default("65532:65532"),
+            "User, and group, that the program runs as: numbers, and never root's.",
+        ),
+        key("args", List, Optional, "Arguments that the program is started with."),
+        key("ports", List, Optional, "Ports it listens on, such as `3001/tcp`."),
+        key("description", Text, Required, "One line for people (a label)."),
+        key("licenses", Text, Required, "SPDX expression of what it holds (a label)."),
+        key(
+            "tags",
+            List,
+            Required,
+            "Templates of its tags: `{version}`, `{major}`, `{minor}`. The first holds `{version}`. Others move with \
+             stable releases, and never to an older one.",
+        ),
+        key(
+            "probe",
+            List,
+            Optional,
+            "Arguments with which the program, run beside itself in the container, ends with 0 when the server is \
+             well. With them the smoke test starts the server, waits for it, and ends it by SIGTERM.",
+        ),
+    ],
+};
+
 pub(super) const ROOT: &[(&str, &Section)] =
-    &[("release", &RELEASE), ("target", &TARGET), ("package", &PACKAGE)];
+    &[("release", &RELEASE), ("target", &TARGET), ("package", &PACKAGE), ("image", &IMAGE)];
 
 impl Type {
     pub(super) fn describe(&self) -> &'static str {
@@ -306,7 +356,7 @@ pub fn reference() -> String {
         "# `xtask.toml`\n\nThe release as data. Everything wrong with the file is reported at once, each with its line \
          and its cure.\n\nThis page is made from the table that parses the file: `cargo xtask docs`.\n",
     );
-    for section in [&RELEASE, &TARGET, &PACKAGE, &SMOKE, &POLICY] {
+    for section in [&RELEASE, &TARGET, &PACKAGE, &SMOKE, &POLICY, &IMAGE] {
         let _ = write!(out, "\n## `{}`\n\n{}\n\n", section.header, section.doc);
         out.push_str("| key | value | default | meaning |\n|---|---|---|---|\n");
         for key in section.keys {

@@ -24,6 +24,7 @@ pub use manifest::{
 };
 pub use platforms::platforms;
 pub use table::Table;
+pub use time::rfc3339;
 
 use crate::audit::Finding;
 use crate::audit::distros::is_major;
@@ -52,13 +53,27 @@ pub fn plan(plan: &Plan) -> String {
             floor.unwrap_or_else(dash),
         ]);
     }
-    format!(
+    let mut out = format!(
         "{} {} ({} assets)\n\n{}",
         plan.config.release.repository,
         plan.tag,
         plan.assets.len(),
         table.render()
-    )
+    );
+    if !plan.config.images.is_empty() {
+        let mut images = Table::new(&["IMAGE", "REPOSITORY", "PLATFORMS", "TAGS", "BASE"]);
+        for image in &plan.config.images {
+            images.row([
+                image.name.clone(),
+                image.repository.clone(),
+                image.targets.join(", "),
+                image.tags.join(", "),
+                image.base.clone(),
+            ]);
+        }
+        out += &format!("\n{}", images.render());
+    }
+    out
 }
 
 /// A finding as one paragraph.

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 /// Seconds since 1970 as RFC 3339 writes them, in UTC: `2026-11-29T01:02:03Z`.
-pub(super) fn rfc3339(seconds: u64) -> String {
+pub fn rfc3339(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     // Days from 0000-03-01: years begin in March, so that the leap day is a year's last; four
     // centuries have 146,097 days.

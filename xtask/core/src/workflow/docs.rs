@@ -18,7 +18,7 @@ pub fn reference() -> String {
          ## The rules\n\n\
          - A job is checkout, artifact actions and one `cargo xtask` call, or `actions/attest`, or a call of `build.yml`. No \
          expression inside `run`: values come by `env`, and each variable is set.\n\
-         - The matrix is printed by `plan --matrix`; a job with it runs on `matrix.runner`, for `matrix.platform`, and \
+         - The matrix is printed by `plan --matrix`, and `images` is that of `cargo xtask image`; a job with it runs on `matrix.runner`, for `matrix.platform`, and \
          leaves artifacts with the platform in their name.\n\
          - `permissions: {}` at the top, in each job what its call and its actions need, and a token only where the call \
          talks to the forge.\n\

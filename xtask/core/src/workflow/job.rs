@@ -158,6 +158,11 @@ impl Checker<'_> {
                     cure,
                 );
             }
+            let images = job.runs("image");
+            if from_plan && text.contains("outputs.images") != images {
+                let cure = "take `matrix` for every target, and `images` for `cargo xtask image`";
+                self.add(matrix.line, format!("{place} has the matrix of other targets"), cure);
+            }
             return self.expressions(matrix, Some(job));
         }
         self.keys(matrix, "a matrix", &["include"]);

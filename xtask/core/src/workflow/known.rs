@@ -27,7 +27,7 @@ const fn forge(name: &'static str, needs: &'static [Permission], strict: bool) -
 const WRITE: &[Permission] = &[("contents", "write")];
 
 pub(super) const SUBCOMMANDS: &[Subcommand] = &[
-    Subcommand { outputs: &["matrix"], ..subcommand("plan", false) },
+    Subcommand { outputs: &["matrix", "images"], ..subcommand("plan", false) },
     subcommand("ci", false),
     subcommand("dist", true),
     subcommand("build", true),
@@ -40,6 +40,7 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = &[
     subcommand("doctor", false),
     subcommand("reproduce", false),
     subcommand("rehearse", false),
+    subcommand("image", true),
     subcommand("sbom", false),
     subcommand("workflow", false),
     forge("draft", WRITE, false),

@@ -36,6 +36,11 @@ impl Checker<'_> {
                 self.add(job.line, message, format!("add a job that runs `cargo xtask {call}`"));
             }
         }
+        if !self.plan.config.images.is_empty() && !jobs.iter().any(|job| job.runs("image")) {
+            let message =
+                format!("job `{}` publishes, and no job makes the plan's images", job.name);
+            self.add(job.line, message, "add a job that runs `cargo xtask image`");
+        }
         let condition = job.node.get("if").and_then(Node::text).unwrap_or_default();
         if condition.contains("always(") || condition.contains("failure(") {
             let message = format!("job `{}` publishes even after a failure", job.name);

@@ -29,6 +29,8 @@ const PACKAGES: &[(&str, Option<&str>, &str)] = &[
     ("podman", Some("podman"), "containers, the second engine"),
     ("runc", Some("runc"), "containers"),
     ("catatonit", Some("catatonit"), "podman's --init"),
+    ("skopeo", Some("skopeo"), "images of released programs"),
+    ("docker-registry", Some("docker-registry"), "a registry of the tests' own"),
     ("mmdebstrap", Some("mmdebstrap"), "images of Debian"),
     ("busybox-static", Some("busybox"), "an image with nothing else"),
     ("musl-tools", Some("musl-gcc"), "musl in the builder's image"),

@@ -1,5 +1,6 @@
 //! From the file as written to the file as valid: every check that needs more than one key's type.
 
+mod image;
 mod package;
 mod target;
 
@@ -7,10 +8,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use self::image::image;
 use self::package::{package, pins};
 use self::target::target;
 use super::config::{Config, Package, Release};
 use super::reader::{self, At, Problem, Problems, Row};
+use super::triple::Os;
 
 pub use self::target::check_floor;
 
@@ -31,13 +34,27 @@ impl Config {
             raw.packages.iter().map(|row| package(row, &platforms, &mut problems)).collect();
         unique("package", raw.packages.iter().map(|row| row.text("name")), &mut problems);
         pins(&raw.packages, &packages, &mut problems);
-        let config = Self { release, targets, packages };
+        let images: Vec<_> =
+            raw.images.iter().map(|row| image(row, &packages, &mut problems)).collect();
+        unique("image", raw.images.iter().map(|row| row.text("name")), &mut problems);
+        let config = Self { release, targets, packages, images };
         config.unique_assets(&raw.packages, &mut problems);
+        config.only_linux_images(&raw.images, &mut problems);
         if problems.0.is_empty() {
             return Ok(config);
         }
         problems.0.sort_by_key(|problem| problem.line);
         Err(problems.0)
+    }
+
+    /// An image holds a Linux program.
+    fn only_linux_images(&self, rows: &[Row], problems: &mut Problems) {
+        for at in rows.iter().flat_map(|row| row.list("targets")) {
+            if self.target(&at.text).is_some_and(|target| target.triple.os != Os::Linux) {
+                let message = format!("an image for `{}`", at.text);
+                problems.add(at.line, message, "images hold Linux programs only: remove it");
+            }
+        }
     }
 
     fn unique_assets(&self, rows: &[Row], problems: &mut Problems) {

@@ -111,7 +111,7 @@ fn image(builder: Builder, row: &Row, problems: &mut Problems) -> Option<String>
 }
 
 /// A tag can be moved to other bytes; a digest cannot.
-fn by_digest(at: &At, what: &str, problems: &mut Problems) {
+pub(super) fn by_digest(at: &At, what: &str, problems: &mut Problems) {
     let hex = |digest: &str| {
         digest.len() == 64 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };

@@ -1,0 +1,231 @@
+//! Images: what the documents say, and that every departure from the plan is told.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use serde_json::{Value, json};
+use xtask_core::image::{Base, Blob, Found, Recipe, Wanted, judge, tags};
+use xtask_core::plan::Config;
+
+const PLAN: &str = r#"
+[release]
+repository = "owner/name"
+
+[[target]]
+platform = "linux-amd64"
+triple = "x86_64-unknown-linux-gnu"
+builder = "zig"
+runner = "ubuntu-24.04"
+glibc-floor = "2.17"
+
+[[target]]
+platform = "darwin-arm64"
+triple = "aarch64-apple-darwin"
+builder = "native"
+runner = "macos-15"
+macos-min = "11.0"
+
+[[package]]
+name = "tool"
+kind = "rust"
+path = "tool"
+targets = ["linux-amd64", "darwin-arm64"]
+
+[[image]]
+name = "tool"
+package = "tool"
+repository = "ghcr.io/owner/tool"
+base = "debian:12@sha256:1111111111111111111111111111111111111111111111111111111111111111"
+targets = ["linux-amd64"]
+args = ["serve"]
+ports = ["80/tcp"]
+description = "A tool"
+licenses = "MIT"
+tags = ["{version}", "{major}.{minor}", "latest"]
+"#;
+
+/// (text of the plan, what it becomes, part of the message, part of the cure)
+const REFUSED: &[(&str, &str, &str, &str)] = &[
+    ("package = \"tool\"", "package = \"tol\"", "names `tol`", "did you mean `tool`?"),
+    ("ghcr.io/owner/tool", "owner/tool", "`repository` is `owner/tool`", "ghcr.io/owner/name"),
+    ("ghcr.io/owner/tool", "ghcr.io/Owner/tool", "`repository` is", "in lower case"),
+    ("ghcr.io/owner/tool", "ghcr.io/owner/tool:1", "`repository` is", "registry and path"),
+    (
+        "debian:12@sha256:1111",
+        "debian:12@sha256:11",
+        "which names no digest",
+        "64 hexadecimal digits",
+    ),
+    ("targets = [\"linux-amd64\"]", "targets = []", "has no targets", "at least one"),
+    (
+        "targets = [\"linux-amd64\"]",
+        "targets = [\"linux-amd64\", \"darwin-arm64\"]",
+        "an image for `darwin-arm64`",
+        "Linux programs only",
+    ),
+    (
+        "targets = [\"linux-amd64\"]",
+        "targets = [\"linux-amd46\"]",
+        "is not released for it",
+        "did you mean",
+    ),
+    ("args =", "user = \"0:0\"\nargs =", "`user` is `0:0`", "not root's"),
+    ("args =", "user = \"root\"\nargs =", "`user` is `root`", "write numbers"),
+    ("args =", "user = \"1:2:3\"\nargs =", "`user` is `1:2:3`", "write numbers"),
+    ("80/tcp", "80", "`ports` holds `80`", "3001/tcp"),
+    ("80/tcp", "0/tcp", "`ports` holds `0/tcp`", "3001/tcp"),
+    ("80/tcp", "70000/udp", "`ports` holds", "3001/tcp"),
+    ("\"{version}\", ", "", "the first of `tags`", "{version}"),
+    ("\"latest\"", "\"latest/x\"", "not a plain file name", "letters"),
+    ("\"latest\"", "\"{patch}\"", "unknown placeholder", "`{major}`"),
+    ("\"latest\"", "\"{version}\"", "a second tag", "name of its own"),
+    ("description = \"A tool\"\n", "", "has no `description`", "One line for people"),
+    ("args =", "entrypoint =", "unknown key `entrypoint`", "there is"),
+];
+
+#[test]
+fn what_cannot_be_an_image_is_refused() {
+    Config::parse(PLAN).unwrap();
+    let (before, image) = PLAN.split_once("[[image]]").unwrap();
+    for (old, new, message, cure) in REFUSED {
+        assert!(image.contains(old), "{old}");
+        let text = format!("{before}[[image]]{}", image.replacen(old, new, 1));
+        let problems = Config::parse(&text).expect_err(new);
+        let told = problems.iter().any(|p| p.message.contains(message) && p.cure.contains(cure));
+        assert!(told, "{new}: {problems:#?}");
+    }
+    let twice = format!("{PLAN}\n[[image]]{image}");
+    let problems = Config::parse(&twice).expect_err("two of one name");
+    assert!(problems.iter().any(|p| p.message == "a second image `tool`"), "{problems:?}");
+}
+
+fn base() -> Base {
+    let digest = format!("sha256:{}", "2".repeat(64));
+    Base {
+        manifest: json!({ "layers": [{ "mediaType": "x", "digest": digest, "size": 1 }] }),
+        config: json!({
+            "architecture": "amd64", "os": "linux",
+            "config": { "Env": ["PATH=/bin"], "Cmd": ["sh"], "Labels": { "title": "base" } },
+            "rootfs": { "type": "layers", "diff_ids": [digest] },
+            "history": [{ "created_by": "x" }],
+        }),
+    }
+}
+
+/// A recipe, and the image that follows from it.
+fn with<R>(work: impl FnOnce(&Wanted<'_>, &Found) -> R) -> R {
+    let config = Config::parse(PLAN).unwrap();
+    let (base, program, diff_id) = (base(), "a".repeat(64), "b".repeat(64));
+    let recipe = Recipe {
+        image: &config.images[0],
+        package: &config.packages[0],
+        target: &config.targets[0],
+        source: "owner/name",
+        version: "1.2.3",
+        commit: "c0ffee",
+        seconds: 0,
+    };
+    let blob = |byte: &str| Blob { sha256: byte.repeat(64), size: 7 };
+    let found = Found {
+        manifest: recipe.manifest(&base, &blob("d"), &blob("e")),
+        config: recipe.config(&base, &diff_id),
+        paths: vec!["usr/local/bin/tool".into()],
+        program: Some(program.clone()),
+        diff_id: diff_id.clone(),
+    };
+    work(&Wanted { recipe, base: &base, program: &program, diff_id: &diff_id }, &found)
+}
+
+#[test]
+fn an_image_says_what_the_plan_says() {
+    with(|wanted, found| {
+        assert_eq!(judge(wanted, found), Vec::<String>::new());
+        let process = &found.config["config"];
+        assert_eq!(process["User"], "65532:65532");
+        assert_eq!(process["Entrypoint"], json!(["/usr/local/bin/tool"]));
+        assert_eq!(process["Cmd"], json!(["serve"]));
+        assert_eq!(process["Env"], json!(["PATH=/bin"]), "the base's");
+        assert!(process["Labels"].get("title").is_none(), "not the base's");
+        let label =
+            |name: &str| process["Labels"][format!("org.opencontainers.image.{name}")].clone();
+        assert_eq!(label("base.name"), "debian:12");
+        assert_eq!(label("created"), "1970-01-01T00:00:00Z");
+        assert_eq!(found.config["history"].as_array().unwrap().len(), 2);
+        assert_eq!(found.manifest["layers"].as_array().unwrap().len(), 2);
+    });
+}
+
+type Change = fn(&mut Found);
+
+/// (what is done to an image, what is said of it)
+const ALTERED: &[(Change, &str)] = &[
+    (|f| f.program = Some("0".repeat(64)), "is not the released program"),
+    (|f| f.program = None, "holds no `usr/local/bin/tool`"),
+    (|f| f.paths.push("etc/passwd".into()), "holds `etc/passwd`, which is not planned"),
+    (|f| f.diff_id = "0".repeat(64), "not the tar of the program alone"),
+    (|f| f.config["rootfs"]["diff_ids"][1] = "sha256:0".into(), "not the tar of the program alone"),
+    (|f| f.config["rootfs"]["diff_ids"][0] = "sha256:0".into(), "the configuration's first layers"),
+    (|f| f.manifest["layers"][0]["digest"] = "sha256:0".into(), "the manifest's first layers"),
+    (|f| push(&mut f.manifest["layers"]), "the manifest has 3 layers"),
+    (|f| push(&mut f.config["rootfs"]["diff_ids"]), "the configuration has 3 layers"),
+    (|f| f.manifest = Value::Null, "the manifest has 0 layers"),
+    (|f| f.config["architecture"] = "arm64".into(), "architecture is \"arm64\", and amd64"),
+    (|f| f.config["os"] = "windows".into(), "os is \"windows\""),
+    (|f| f.config["created"] = "now".into(), "created is \"now\""),
+    (|f| f.config["config"]["User"] = "root".into(), "`User` is \"root\", and \"65532:65532\""),
+    (|f| f.config["config"]["Entrypoint"][0] = "sh".into(), "`Entrypoint` is [\"sh\"]"),
+    (|f| f.config["config"]["Cmd"] = json!([]), "`Cmd` is []"),
+    (|f| f.config["config"]["Env"] = json!(["LD_PRELOAD=x"]), "`Env` is [\"LD_PRELOAD=x\"]"),
+    (|f| f.config["config"]["Volumes"] = json!({ "/x": {} }), "`Volumes` is"),
+    (|f| f.config["config"]["ExposedPorts"] = Value::Null, "`ExposedPorts` is null"),
+    (
+        |f| f.config["config"]["Labels"]["org.opencontainers.image.revision"] = "x".into(),
+        "`Labels` is",
+    ),
+    (|f| f.manifest["annotations"] = Value::Null, "the manifest's annotations"),
+];
+
+fn push(list: &mut Value) {
+    list.as_array_mut().unwrap().push(json!({ "digest": "sha256:0" }));
+}
+
+#[test]
+fn every_alteration_is_told() {
+    for (at, (change, message)) in ALTERED.iter().enumerate() {
+        with(|wanted, found| {
+            let mut found = found.clone();
+            change(&mut found);
+            let problems = judge(wanted, &found);
+            assert!(problems.iter().any(|p| p.contains(message)), "{at} {message}: {problems:?}");
+        });
+    }
+}
+
+#[test]
+fn a_base_for_another_processor_is_told() {
+    with(|wanted, found| {
+        let mut base = base();
+        base.config["architecture"] = "arm64".into();
+        let problems = judge(&Wanted { base: &base, ..*wanted }, found);
+        assert_eq!(problems, ["the base is for \"arm64\", and amd64 is planned"]);
+    });
+}
+
+/// `latest` goes to the highest stable release, a line's tag to the highest of its line, and neither back.
+#[test]
+fn tags_move_forward_only() {
+    let config = Config::parse(PLAN).unwrap();
+    let published = ["v1.2.4", "v1.10.0", "v2.0.0-rc.1", "nightly"].map(String::from);
+    for (version, wanted) in [
+        ("1.2.3", &["1.2.3"][..]),
+        ("1.2.5", &["1.2.5", "1.2"]),
+        ("1.10.0", &["1.10.0", "1.10", "latest"]),
+        ("1.10.1", &["1.10.1", "1.10", "latest"]),
+        ("2.0.0-rc.2", &["2.0.0-rc.2"]),
+        ("2.0.0", &["2.0.0", "2.0", "latest"]),
+        ("1.1.0", &["1.1.0", "1.1"]),
+        ("3.0.0+build.5", &["3.0.0-build.5", "3.0", "latest"]),
+    ] {
+        let made = tags(&config.images[0], version, "v{version}", &published);
+        assert_eq!(made, wanted, "{version}");
+    }
+}
