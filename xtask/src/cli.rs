@@ -42,6 +42,8 @@ pub(crate) enum Command {
     AuditGlibc(steps::audit::GlibcArgs),
     /// Make container images of released programs, judge them and start them
     Image(steps::image::ImageArgs),
+    /// Bring images to their registry by digest; after the release is published, move their tags
+    ImagePush(steps::image::push::PushArgs),
     /// Check the workflow files against the plan
     Workflow(steps::workflow::WorkflowArgs),
     /// Print what a package's programs are made of, as CycloneDX
@@ -81,6 +83,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Audit(args) => steps::audit::run(&args),
         Command::AuditGlibc(args) => steps::audit::glibc(&args),
         Command::Image(args) => steps::image::run(root, &args),
+        Command::ImagePush(args) => steps::image::push::run(root, &args),
         Command::Workflow(args) => steps::workflow::run(root, &args),
         Command::Sbom(args) => steps::release::contents::run(root, &args),
         Command::Draft(args) => steps::release::draft::run(root, &args),

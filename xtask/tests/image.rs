@@ -8,6 +8,7 @@ mod common;
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -229,6 +230,86 @@ fn what_is_wrong_with_an_image_is_told() {
     );
     build(&folder);
     refused(1, &["smoke serve failed", "SIGTERM does not end it"]);
+}
+
+/// By digest first, read back; tags only once the release is published, and only what was tried.
+#[test]
+fn an_image_is_pushed_by_digest_and_tagged_after_the_release() {
+    let folder = sayna();
+    let registry = Registry::start(&folder);
+    let plan = folder.join("xtask.toml");
+    edit(&plan, BASE, &registry.push(BOOKWORM, "base"));
+    let repository = format!("{}/saynaai/sayna", registry.host);
+    edit(&plan, "ghcr.io/saynaai/sayna", &repository);
+    build(&folder);
+    common::git(folder.path(), &["tag", "v0.2.0"]);
+    let on = ["--tag", "v0.2.0", "--forge", "dir:target/forge", "--only", "linux-amd64"];
+    let push = |more: &[&str]| registry.xtask(&folder, &[&["image-push"], &on[..], more].concat());
+    let raw = |name: &str| {
+        let name = format!("docker://{repository}{name}");
+        run(Command::new("skopeo").args(["inspect", "--raw", "--tls-verify=false", &name]))
+    };
+    push(&[]).expect(2).says(&["holds no image `sayna-linux-amd64`"]);
+
+    // Made, and not started anywhere.
+    let mut image = common::xtask(folder.path(), &["image", "--target", "linux-amd64"]);
+    run(image.env("DOCKER_HOST", "unix:///nowhere").env("XTASK_ENGINE", "docker")).expect(0);
+    push(&["--execute"]).expect(1).says(&["the image was not started, or failed"]);
+
+    registry.xtask(&folder, IMAGE).expect(0);
+    let said = push(&[]).expect(0).stdout;
+    assert!(said.contains("would push") && said.contains("nothing was written"), "{said}");
+    let digest = said.lines().next().unwrap().rsplit('@').next().unwrap().to_owned();
+    assert_ne!(raw(&format!("@{digest}")).code, Some(0), "a dry run wrote");
+
+    // Not yet published: nothing moves, nothing is written.
+    push(&["--tags", "--execute"]).expect(1).says(&["v0.2.0 is not published"]);
+    assert_ne!(raw(&format!("@{digest}")).code, Some(0));
+
+    push(&["--execute"]).expect(0);
+    let index: Value = serde_json::from_str(&raw(&format!("@{digest}")).expect(0).stdout).unwrap();
+    let record = folder.join("images/image-sayna-linux-amd64.json");
+    assert_eq!(index["manifests"].as_array().unwrap().len(), 1);
+    assert_eq!(index["manifests"][0]["digest"], json(&record)["digest"]);
+    assert_eq!(index["manifests"][0]["platform"]["architecture"], "amd64");
+    assert_ne!(raw(":latest").code, Some(0), "a tag before the release");
+
+    for (name, more) in [
+        ("draft", &["--execute"][..]),
+        ("upload", &["--execute", "--from", "dist"]),
+        ("finalize", &["--execute", "--one-machine"]),
+    ] {
+        registry.xtask(&folder, &[&[name], &on[..], more].concat()).expect(0);
+    }
+    let said = push(&["--tags", "--execute"]).expect(0).stdout;
+    for tag in [":0.2.0", ":0.2", ":latest"] {
+        assert!(said.contains(&format!("tagged {repository}{tag}\n")), "{said}");
+        let found: Value = serde_json::from_str(&raw(tag).expect(0).stdout).unwrap();
+        assert_eq!(found, index, "{tag}");
+    }
+
+    // A registry that has something else under the name: another program in front of the real one.
+    let real = run(Command::new("sh").args(["-c", "command -v skopeo"])).expect(0).stdout;
+    let fake = format!(
+        "#!/bin/sh\ncase $* in *inspect*--raw*) echo other ;; *) exec {} \"$@\" ;; esac\n",
+        real.trim()
+    );
+    let fake = folder.write("target/bin/skopeo", &fake);
+    fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
+    let bin = fake.parent().unwrap().display();
+    let mut lied = common::xtask(folder.path(), &[&["image-push", "--execute"], &on[..]].concat());
+    lied.env("PATH", format!("{bin}:{}", std::env::var("PATH").unwrap()));
+    run(&mut lied).expect(1).says(&["in the registry, and sha256:", "was brought there"]);
+
+    // What was made is not what is there any more.
+    let good = fs::read_to_string(&record).unwrap();
+    fs::write(&record, good.replace("\"digest\": \"sha256:", "\"digest\": \"sha256:0")).unwrap();
+    push(&["--execute"]).expect(1).says(&["digest is", "make the image again"]);
+    fs::write(&record, good).unwrap();
+    let manifest = json(&record)["digest"].as_str().unwrap().split_at(7).1.to_owned();
+    let blob = folder.join("images/sayna-linux-amd64/blobs/sha256").join(manifest);
+    fs::write(&blob, fs::read_to_string(&blob).unwrap() + " ").unwrap();
+    push(&["--execute"]).expect(3).says(&["holds other bytes"]);
 }
 
 /// Where it cannot be started, that is said; and refused under --strict.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Value, json};
-use xtask_core::image::{Base, Blob, Found, Recipe, Wanted, judge, tags};
+use xtask_core::image::{Base, Blob, Found, Recipe, Wanted, blobs, index, judge, layout_of, tags};
 use xtask_core::plan::Config;
 
 const PLAN: &str = r#"
@@ -208,6 +208,43 @@ fn a_base_for_another_processor_is_told() {
         let problems = judge(&Wanted { base: &base, ..*wanted }, found);
         assert_eq!(problems, ["the base is for \"arm64\", and amd64 is planned"]);
     });
+}
+
+/// One name for several architectures; a client picks by `platform` (OCI image specification 1.1, "Image Index").
+#[test]
+fn an_index_names_every_platform() {
+    let blob = |byte: &str| Blob { sha256: byte.repeat(64), size: 7 };
+    let index = index(&[("amd64", blob("1")), ("arm64", blob("2"))]);
+    assert_eq!(index["mediaType"], "application/vnd.oci.image.index.v1+json");
+    let platforms: Vec<_> = index["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (entry["platform"].clone(), entry["digest"].clone(), entry["size"].clone()))
+        .collect();
+    let wanted = |arch: &str, byte: &str| {
+        let platform = json!({ "architecture": arch, "os": "linux" });
+        (platform, json!(format!("sha256:{}", byte.repeat(64))), json!(7))
+    };
+    assert_eq!(platforms, [wanted("amd64", "1"), wanted("arm64", "2")]);
+    assert_eq!(layout_of(&blob("3"))["manifests"][0]["mediaType"], index["mediaType"]);
+}
+
+/// A manifest from elsewhere names what it likes.
+#[test]
+fn what_is_no_descriptor_is_told() {
+    let good = json!({ "digest": format!("sha256:{}", "a".repeat(64)) });
+    assert_eq!(blobs(&json!({ "config": good, "layers": [good] })).unwrap().len(), 2);
+    for bad in [
+        Value::Null,
+        json!({ "digest": "sha256:../../x" }),
+        json!({ "digest": format!("sha512:{}", "a".repeat(64)) }),
+        json!({ "digest": format!("sha256:{}", "A".repeat(64)) }),
+        json!({ "digest": 1 }),
+    ] {
+        assert!(blobs(&json!({ "config": good, "layers": [bad] })).is_err(), "{bad}");
+        assert!(blobs(&json!({ "config": bad })).is_err(), "{bad}");
+    }
 }
 
 /// `latest` goes to the highest stable release, a line's tag to the highest of its line, and neither back.

@@ -306,7 +306,23 @@ fn images_are_made_for_their_own_targets() {
         ),
         ("needs.plan.outputs.images", "needs.plan.outputs.matrix", "the matrix of other targets"),
         ("needs.plan.outputs.matrix", "needs.plan.outputs.images", "the matrix of other targets"),
-        ("integration, image, attest]", "integration, attest]", "does not wait for `image`"),
+        ("integration, push, attest]", "integration, attest]", "does not wait for `push`"),
+        (
+            "    needs: finalize\n",
+            "    needs: push\n",
+            "moves tags and does not wait for `finalize`",
+        ),
+        ("      packages: write", "      packages: read", "may not `packages: write`"),
+        (
+            "          registry: ghcr.io\n",
+            "          logout: no\n",
+            "`logout` in `with` of docker/login-action",
+        ),
+        (
+            "run: cargo xtask image-push --forge github --tag \"$TAG\" --from dist --execute",
+            "run: cargo xtask upload --forge github --tag \"$TAG\" --from dist --execute",
+            "no job pushes the plan's images",
+        ),
         ("--target \"$PLATFORM\"\n", "--target linux-amd46\n", "no target of the plan"),
     ] {
         assert!(good.contains(old), "{old}");

@@ -69,6 +69,47 @@ pub(crate) fn to_engine(layout: &Path, file: &Path, name: &str) -> anyhow::Resul
     proc::check(&copy.deadline(LIMIT), Output::Capture).map(drop)
 }
 
+/// Brings an index and all that it names from a layout to a registry, each under its own digest.
+///
+/// # Errors
+/// Also when the registry does not let us: `skopeo login` first.
+pub(crate) fn push(layout: &Path, to: &str) -> anyhow::Result<()> {
+    version()?;
+    copy_all(&format!("oci:{}", text(layout)?), &[], to)
+}
+
+/// Gives a digest that a registry has another name there.
+pub(crate) fn tag(repository: &str, digest: &str, tag: &str) -> anyhow::Result<()> {
+    version()?;
+    let from = format!("{repository}@{digest}");
+    let plain: &[&str] = if plain(&from) { &["--src-tls-verify=false"] } else { &[] };
+    copy_all(&format!("docker://{from}"), plain, &format!("{repository}:{tag}"))
+}
+
+fn copy_all(from: &str, options: &[&str], to: &str) -> anyhow::Result<()> {
+    let mut copy = Invocation::new("skopeo");
+    copy =
+        copy.args(["copy", "--quiet", "--all", "--preserve-digests"]).args(options.iter().copied());
+    if plain(to) {
+        copy = copy.arg("--dest-tls-verify=false");
+    }
+    let copy = copy.arg(from).arg(format!("docker://{to}")).deadline(LIMIT);
+    proc::check(&copy, Output::Capture)
+        .map(drop)
+        .with_context(|| format!("cannot bring the image to `{to}`: `skopeo login` says who may"))
+}
+
+/// The document that a name stands for in a registry, byte for byte.
+pub(crate) fn document(reference: &str) -> anyhow::Result<Vec<u8>> {
+    version()?;
+    let mut inspect = Invocation::new("skopeo").args(["inspect", "--raw"]);
+    if plain(reference) {
+        inspect = inspect.arg("--tls-verify=false");
+    }
+    let inspect = inspect.arg(format!("docker://{reference}")).deadline(LIMIT);
+    proc::check(&inspect, Output::Capture).map(|outcome| outcome.stdout)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

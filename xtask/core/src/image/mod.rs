@@ -17,6 +17,8 @@ use crate::plan::{Image, Package, Target};
 
 /// Media type of a manifest of one platform.
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Media type of an index: one manifest per platform.
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
@@ -156,6 +158,21 @@ impl Recipe<'_> {
         entry["annotations"] = json!({ "org.opencontainers.image.ref.name": self.version });
         json!({ "schemaVersion": 2, "manifests": [entry] })
     }
+}
+
+/// The index of one image for several platforms: the architecture and the manifest of each, in order.
+pub fn index(of: &[(&str, Blob)]) -> Value {
+    let entries = of.iter().map(|(goarch, manifest)| {
+        let mut entry = manifest.descriptor(MANIFEST);
+        entry["platform"] = json!({ "architecture": goarch, "os": "linux" });
+        entry
+    });
+    json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries.collect::<Vec<_>>() })
+}
+
+/// `index.json` of a layout that holds one index, and what that names.
+pub fn layout_of(index: &Blob) -> Value {
+    json!({ "schemaVersion": 2, "manifests": [index.descriptor(INDEX)] })
 }
 
 fn list(value: &Value) -> Vec<Value> {

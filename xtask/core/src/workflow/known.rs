@@ -25,6 +25,8 @@ const fn forge(name: &'static str, needs: &'static [Permission], strict: bool) -
 }
 
 const WRITE: &[Permission] = &[("contents", "write")];
+/// GitHub's own registry goes by the job's token.
+const PACKAGES: &[Permission] = &[("packages", "write")];
 
 pub(super) const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { outputs: &["matrix", "images"], ..subcommand("plan", false) },
@@ -49,6 +51,7 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { outputs: &[], ..forge("status", WRITE, false) },
     forge("finalize", WRITE, true),
     Subcommand { outputs: &[], ..forge("verify", &[], true) },
+    Subcommand { outputs: &[], ..forge("image-push", PACKAGES, false) },
 ];
 
 /// An action that a job may use.
@@ -100,6 +103,13 @@ pub(super) const ACTIONS: &[Action] = &[
         demands: &[("args", "build --clean")],
     },
     Action {
+        // For `image-push`: skopeo reads what it leaves.
+        name: "docker/login-action",
+        needs: PACKAGES,
+        inputs: &["registry", "username", "password"],
+        demands: &[],
+    },
+    Action {
         name: "actions/setup-go",
         needs: &[],
         inputs: &["go-version", "go-version-file", "cache"],
@@ -124,6 +134,7 @@ pub(super) const GITHUB: &[&str] = &[
     "ref_type",
     "sha",
     "repository",
+    "repository_owner",
     "token",
     "run_id",
     "run_attempt",

@@ -69,6 +69,11 @@ impl<'a> Job<'a> {
         self.calls().any(|words| words.first() == Some(&subcommand))
     }
 
+    /// Whether it gives images the names that users pull by.
+    fn moves_tags(&self) -> bool {
+        self.calls().any(|words| words.first() == Some(&"image-push") && words.contains(&"--tags"))
+    }
+
     /// Names of the jobs it needs itself.
     fn needs(&self) -> Vec<(&'a str, usize)> {
         self.node.get("needs").map(Node::texts).unwrap_or_default()

@@ -21,7 +21,17 @@ impl Checker<'_> {
 
     /// Who publishes waits for every other job, and does nothing after a failure.
     fn comes_last(&mut self, job: &Job<'_>, jobs: &[Job<'_>], before: &BTreeSet<&str>) {
-        let others = jobs.iter().filter(|other| other.name != job.name);
+        // Tags of images move after the release.
+        let (after, others): (Vec<_>, Vec<_>) = jobs
+            .iter()
+            .filter(|other| other.name != job.name)
+            .partition(|other| other.moves_tags());
+        for other in after.into_iter().filter(|other| !needed(other, jobs).contains(job.name)) {
+            let message =
+                format!("job `{}` moves tags and does not wait for `{}`", other.name, job.name);
+            self.add(other.line, message, format!("add `{}` to its `needs`", job.name));
+        }
+        let others = others.into_iter();
         for other in others.filter(|other| !before.contains(other.name)) {
             let message =
                 format!("job `{}` publishes and does not wait for `{}`", job.name, other.name);
@@ -36,10 +46,13 @@ impl Checker<'_> {
                 self.add(job.line, message, format!("add a job that runs `cargo xtask {call}`"));
             }
         }
-        if !self.plan.config.images.is_empty() && !jobs.iter().any(|job| job.runs("image")) {
-            let message =
-                format!("job `{}` publishes, and no job makes the plan's images", job.name);
-            self.add(job.line, message, "add a job that runs `cargo xtask image`");
+        for (what, call) in [("makes", "image"), ("pushes", "image-push")] {
+            let there = jobs.iter().any(|job| job.runs(call) && !job.moves_tags());
+            if !self.plan.config.images.is_empty() && !there {
+                let message =
+                    format!("job `{}` publishes, and no job {what} the plan's images", job.name);
+                self.add(job.line, message, format!("add a job that runs `cargo xtask {call}`"));
+            }
         }
         let condition = job.node.get("if").and_then(Node::text).unwrap_or_default();
         if condition.contains("always(") || condition.contains("failure(") {

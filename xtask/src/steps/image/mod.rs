@@ -1,6 +1,7 @@
 //! `image`: the released program on its base. Fetch the base → lay one layer on it → read everything back and
 //! judge it → start it as users would → record.
 
+pub(crate) mod push;
 mod smoke;
 
 use std::path::{Path, PathBuf};
