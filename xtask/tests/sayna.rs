@@ -123,6 +123,7 @@ fn a_release_is_rehearsed_and_says_what_changed() {
     let rehearse = ["rehearse", "--keep", kept.to_str().unwrap()];
     let said = run(&mut xtask(folder.path(), &rehearse)).expect(0).stdout;
     assert!(said.contains("rehearsed v0.2.0 for linux-amd64"), "{said}");
+    assert!(said.contains("  the image sayna: `cargo xtask image`"), "{said}");
     let released = kept.join("releases/releases/v0.2.0");
     let archive = "sayna-0.2.0-x86_64-unknown-linux-gnu.tar.gz";
     let digest = format!("{archive}.sha256");

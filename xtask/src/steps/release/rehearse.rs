@@ -60,6 +60,9 @@ pub(crate) fn run(root: Option<&Path>, args: &RehearseArgs) -> anyhow::Result<Ex
     for target in plan.config.targets.iter().filter(|t| !platforms.contains(&t.platform)) {
         println!("  {} ({}, runner {})", target.platform, target.builder.name(), target.runner);
     }
+    for image in &plan.config.images {
+        println!("  the image {}: `cargo xtask image` makes and tries it", image.name);
+    }
     println!("  the smoke test on a machine other than the builder");
     if !verified {
         println!("  verify: no --base-url says where the release can be fetched from");
