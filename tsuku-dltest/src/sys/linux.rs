@@ -21,6 +21,9 @@ use core::ptr::NonNull;
 
 /// Kept of what a child writes, in bytes.
 const TAIL: usize = 400;
+/// What wrote more than this is a flood, in bytes: it is read only now and then, or this process
+/// would do nothing else.
+const FLOOD: usize = 16 << 20;
 /// More than a library may take while it is loaded, in bytes.
 const MOST_MEMORY: u64 = 1 << 30;
 /// More processes or threads than a library may start while it is loaded.
@@ -46,6 +49,7 @@ pub struct Child {
     record: Shared,
     output: Option<File>,
     tail: Vec<u8>,
+    written: usize,
     watched: bool,
 }
 
@@ -63,10 +67,11 @@ impl Child {
     /// Kills the child and its process group.
     pub fn kill(&self) {
         // SAFETY: the child has not been waited for, so that the number is still its own. The group
-        // is that of its session; it is named only once the child made it.
+        // is that of its session, which it cannot leave; there is none before the child made it.
         unsafe {
-            libc::kill(self.pid, libc::SIGKILL);
-            libc::kill(-self.pid, libc::SIGKILL);
+            if libc::kill(-self.pid, libc::SIGKILL) != 0 {
+                libc::kill(self.pid, libc::SIGKILL);
+            }
         }
     }
 
@@ -88,29 +93,38 @@ impl Child {
         let ending = wait_id(self.pid, libc::WEXITED | libc::WNOWAIT)?;
         self.kill();
         wait_id(self.pid, libc::WEXITED);
-        self.drain();
+        // All that there is, unless others still write.
+        let _ = (0..64).all(|_| self.drain());
         Some(ending)
     }
 
-    /// Reads what the child wrote, as much as is there but not for ever.
-    fn drain(&mut self) {
-        let Some(output) = &self.output else { return };
-        // Small, since each page of the stack that is touched is copied after each fork.
-        let mut chunk = [MaybeUninit::<u8>::uninit(); 2048];
-        for _ in 0..64 {
-            // SAFETY: the pointer and the length are those of one array, of which the first `count`
-            // bytes are initialised then.
-            let count = unsafe { libc::read(output.fd(), chunk.as_mut_ptr().cast(), chunk.len()) };
-            let Ok(count) = usize::try_from(count) else { return };
-            if count == 0 {
-                self.output = None;
-                return;
-            }
-            // SAFETY: as above.
-            self.tail.extend(chunk[..count].iter().map(|byte| unsafe { byte.assume_init() }));
-            let surplus = self.tail.len().saturating_sub(TAIL);
-            self.tail.drain(..surplus);
+    /// The descriptor to wait on for what the child writes; none is -1.
+    fn awaited(&self) -> i32 {
+        self.output.as_ref().filter(|_| self.written < FLOOD).map_or(-1, File::fd)
+    }
+
+    /// Reads what the child wrote, as much as a pipe holds. Returns whether there was anything.
+    fn drain(&mut self) -> bool {
+        let Some(output) = &self.output else { return false };
+        // What is not filled is not touched: a page that is must be copied after each fork.
+        let mut chunk = Vec::<u8>::with_capacity(64 * 1024);
+        // SAFETY: the pointer and the length are those of the vector's memory, of which the first
+        // `count` bytes are initialised then.
+        let count = unsafe {
+            let count = libc::read(output.fd(), chunk.as_mut_ptr().cast(), chunk.capacity());
+            let Ok(count) = usize::try_from(count) else { return false };
+            chunk.set_len(count);
+            count
+        };
+        if count == 0 {
+            self.output = None;
+            return false;
         }
+        self.written = self.written.saturating_add(count);
+        self.tail.extend_from_slice(&chunk[count.saturating_sub(TAIL)..]);
+        let surplus = self.tail.len().saturating_sub(TAIL);
+        self.tail.drain(..surplus);
+        true
     }
 }
 
@@ -240,7 +254,8 @@ impl Parent {
                 record.keep_from_later_children();
                 // SAFETY: the descriptor is open. The flag is that of the parent's end alone.
                 unsafe { libc::fcntl(output.fd(), libc::F_SETFL, libc::O_NONBLOCK) };
-                Ok(Child { pid, record, output: Some(output), tail: Vec::new(), watched: false })
+                let (tail, written, watched) = (Vec::new(), 0, false);
+                Ok(Child { pid, record, output: Some(output), tail, written, watched })
             }
         }
     }
@@ -282,8 +297,7 @@ impl Parent {
         let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         let mut children: Vec<&mut Child> = children.collect();
         let mut entries = vec![entry(self.signals.fd())];
-        entries
-            .extend(children.iter().map(|child| entry(child.output.as_ref().map_or(-1, File::fd))));
+        entries.extend(children.iter().map(|child| entry(child.awaited())));
         let time = until.saturating_sub(now()).min(60_000) as i32;
         // SAFETY: the pointer and the length are those of one vector.
         unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, time) };
@@ -345,6 +359,9 @@ impl Parent {
         starved: bool,
         crowd: Option<&Crowd>,
     ) -> Option<crate::report::Kind> {
+        if child.written >= FLOOD {
+            child.drain();
+        }
         if !child.watched {
             child.watched = true;
             // When memory runs out, the library shall go first.
