@@ -121,7 +121,7 @@ fn test(request: &Request<'_>, started: schedule::Millis) -> Result<i32, Stop> {
     }
     sys::ignore_broken_pipes();
     let mut unwritten = None;
-    let verdicts = supervise::run(&paths, &settings(request), started, |index, verdict| {
+    let tested = supervise::run(&paths, &settings(request), started, |index, verdict| {
         if request.lines && unwritten.is_none() {
             let mut line = String::new();
             json::entry(&mut line, paths.get(index).copied().unwrap_or_default(), verdict);
@@ -130,12 +130,14 @@ fn test(request: &Request<'_>, started: schedule::Millis) -> Result<i32, Stop> {
         }
     })
     .map_err(Stop::NoAnswer)?;
-    if let Some(stop) = unwritten {
-        return Err(stop);
-    }
-    if !request.lines {
-        write(&json::array(paths.iter().copied().zip(&verdicts)))?;
-    }
+    let verdicts = tested.verdicts;
+    let written = match unwritten {
+        Some(stop) => Err(stop),
+        None if request.lines => Ok(()),
+        None => write(&json::array(paths.iter().copied().zip(&verdicts))),
+    };
+    tested.leftovers.sweep();
+    written?;
     Ok(if verdicts.iter().all(Verdict::loaded) { exit::LOADED } else { exit::FAILED })
 }
 
@@ -192,9 +194,10 @@ fn paths<'a>(request: &Request<'a>, lists: &'a [Vec<u8>]) -> Vec<&'a [u8]> {
 
 fn explain(path: &[u8], started: schedule::Millis) -> Result<i32, Stop> {
     let request = Request { inputs: alloc::vec![Input::Path(path)], ..Request::default() };
-    let verdicts =
+    let tested =
         supervise::run(&[path], &settings(&request), started, |_, _| {}).map_err(Stop::NoAnswer)?;
-    let Some(verdict) = verdicts.first() else { return Ok(exit::FAILED) };
+    tested.leftovers.sweep();
+    let Some(verdict) = tested.verdicts.first() else { return Ok(exit::FAILED) };
     let nodes = search::walk(&child::SystemFiles, path, child::library_path().as_deref());
     write(&explain::page(&nodes, verdict, sys::is_terminal()))?;
     Ok(if verdict.loaded() { exit::LOADED } else { exit::FAILED })

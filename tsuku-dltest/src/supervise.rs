@@ -15,7 +15,7 @@ const WATCH: Millis = 25;
 /// How long a process that was killed is waited for before it is judged. Freeing gigabytes takes the
 /// kernel seconds; the process runs no more code, and holds nothing of the caller's.
 const GONE: Millis = 100;
-/// How long all that was left behind is waited for in the end.
+/// How long all that was left behind is waited for once there is an answer.
 const SWEEP: Millis = 200;
 
 /// How to test.
@@ -69,6 +69,26 @@ struct Crashed {
     look: Look,
 }
 
+/// The end of a run.
+pub struct Tested {
+    /// One for each library, in the order of the paths.
+    pub verdicts: Vec<Verdict>,
+    /// What the answer need not wait for.
+    pub leftovers: Leftovers,
+}
+
+/// Processes that were killed and are not gone yet. Nothing is waited for before [`Leftovers::sweep`].
+pub struct Leftovers(Option<Parent>);
+
+impl Leftovers {
+    /// Waits for them, not for ever. The caller has its answer by then, and waits for this program.
+    pub fn sweep(self) {
+        if let Some(parent) = self.0 {
+            sweep_all(&parent, now() + SWEEP);
+        }
+    }
+}
+
 /// Tests the libraries at `paths`. `ended` is called for each as it ends, with its index. `started`
 /// is when the program was, from which the deadline counts. The error is a line for people: there is
 /// no answer then.
@@ -77,7 +97,7 @@ pub fn run(
     settings: &Settings<'_>,
     started: Millis,
     mut ended: impl FnMut(usize, &Verdict),
-) -> Result<Vec<Verdict>, String> {
+) -> Result<Tested, String> {
     let parent = Parent::prepare(settings.sandbox)?;
     if settings.verbose {
         crate::sys::write_stderr(&format!("tsuku-dltest: sandbox: {}\n", parent.sandbox()));
@@ -123,13 +143,14 @@ pub fn run(
         let children = running.iter_mut().flat_map(Running::children_mut).chain(looks);
         if let Some(signal) = parent.wait(children, until) {
             running.iter().flat_map(Running::children).for_each(Child::kill);
-            sweep_all(&parent, 0);
+            sweep_all(&parent, now() + SWEEP);
             parent.die_of(signal);
         }
+        let overdue = limit(&parent, &mut schedule, &mut running, clock(), trouble.is_some());
         let mut at = 0;
         while let Some(it) = running.get_mut(at) {
             it.look_on();
-            let Some(ending) = it.child.ended().or_else(|| given_up(it, clock())) else {
+            let Some(ending) = it.child.ended().or_else(|| given_up(it, now(), deadline)) else {
                 at += 1;
                 continue;
             };
@@ -138,8 +159,10 @@ pub fn run(
                 look.child.kill();
             }
             let ms = schedule.end(it.index, clock());
-            let looks = crashed.iter().map(|it| &it.look.child);
-            parent.sweep(running.iter().flat_map(Running::children).chain(looks));
+            if now() < deadline {
+                let looks = crashed.iter().map(|it| &it.look.child);
+                parent.sweep(running.iter().flat_map(Running::children).chain(looks));
+            }
             let (index, verdict) = (it.index, judge(&it, ending, ms));
             let look = look::is_worth_while(&verdict)
                 .then(|| Look::start(&parent, path(index), true, deadline))
@@ -161,7 +184,6 @@ pub fn run(
             }
             finish(it.index, it.verdict);
         }
-        let overdue = limit(&parent, &mut schedule, &mut running, clock(), trouble.is_some());
         for index in overdue {
             if let Some(it) = running.iter_mut().find(|it| it.index == index) {
                 it.look = Look::start(&parent, path(index), false, deadline);
@@ -176,11 +198,14 @@ pub fn run(
         }
     }
     // Those that end early can wait until the last of many processes is gone.
-    sweep_all(&parent, deadline);
-    Ok(verdicts
-        .into_iter()
-        .map(|verdict| verdict.unwrap_or_else(|| Verdict::not_tested("not tested")))
-        .collect())
+    let swept = sweep_all(&parent, deadline);
+    let verdicts = verdicts.into_iter();
+    Ok(Tested {
+        verdicts: verdicts
+            .map(|verdict| verdict.unwrap_or_else(|| Verdict::not_tested("not tested")))
+            .collect(),
+        leftovers: Leftovers((!swept).then_some(parent)),
+    })
 }
 
 /// Applies what is due: limits of time, of memory, of processes. The latter are tighter when no more
@@ -197,7 +222,7 @@ fn limit(
         let (Due::Slot(index) | Due::Timeout(index)) = due;
         let Some(it) = running.iter_mut().find(|it| it.index == index) else { continue };
         if matches!(due, Due::Timeout(_)) || it.child.is_stopped() {
-            kill(it, Kind::Timeout, time);
+            kill(it, Kind::Timeout);
         } else {
             it.child.yield_processor();
             slow.push(index);
@@ -208,35 +233,40 @@ fn limit(
         it.watch = time + WATCH;
         let crowd = crowd.get_or_insert_with(|| parent.crowd(starved));
         if let Some(kind) = parent.watch(&mut it.child, starved, crowd.as_ref()) {
-            kill(it, kind, time);
+            kill(it, kind);
         }
     }
     slow
 }
 
-/// How a child that was killed and is still not gone will end.
-fn given_up(it: &Running, time: Millis) -> Option<Ending> {
+/// How a child that was killed and is still not gone will end. From the deadline on none is waited for.
+fn given_up(it: &Running, now: Millis, deadline: Millis) -> Option<Ending> {
     let (_, since) = it.killed?;
-    (time > since + GONE).then_some(Ending::Signaled(libc::SIGKILL))
+    (now > since + GONE || now >= deadline).then_some(Ending::Signaled(libc::SIGKILL))
 }
 
-fn kill(it: &mut Running, why: Kind, time: Millis) {
-    it.killed = it.killed.or(Some((why, time)));
+fn kill(it: &mut Running, why: Kind) {
+    it.killed = it.killed.or_else(|| Some((why, now())));
     it.child.kill();
 }
 
-/// Leaves nothing behind.
-fn sweep_all(parent: &Parent, until: Millis) {
-    let end = until.max(now()) + SWEEP;
-    while parent.sweep(core::iter::empty()) && now() < end {
+/// Leaves nothing behind, if that can be done until then; returns whether it was.
+fn sweep_all(parent: &Parent, until: Millis) -> bool {
+    while now() < until {
+        if !parent.sweep(core::iter::empty()) {
+            return true;
+        }
         parent.wait(core::iter::empty(), now() + 1);
     }
+    false
 }
 
 /// The verdict on a child that ended after `ms` milliseconds.
 fn judge(it: &Running, ending: Ending, ms: Millis) -> Verdict {
     let record = it.child.record();
-    let killed = it.killed.map(|(kind, _)| kind);
+    // What ended otherwise before the signal came did so by itself.
+    let killed = it.killed.filter(|_| ending == Ending::Signaled(libc::SIGKILL));
+    let killed = killed.map(|(kind, _)| kind);
     let failure = match (record.state(), ending, killed) {
         (State::Unloaded, Ending::Exited(0), _) | (State::Unloaded, _, Some(_)) => None,
         (State::Failed, ..) => Some(record.failure()),

@@ -562,16 +562,34 @@ fn a_helper_that_is_killed_leaves_no_children() {
         "__attribute__((constructor)) static void c(void) { for (;;); }",
         &[],
     );
-    let outcome = Run::of(Path::new("timeout"))
-        .args(["-s", "KILL", "0.3"])
-        .args([program().as_path(), &hang, &hang])
-        .with(|it| {
-            it.process_group(0);
-        })
-        .go();
-    assert!(outcome.closed, "{outcome:?}");
-    let left: Vec<&String> = outcome.left.iter().filter(|it| !it.contains("timeout")).collect();
-    assert!(left.is_empty(), "{left:?}");
+    // The early moments are those of the forks.
+    for moment in ["0.001", "0.002", "0.003", "0.004", "0.006", "0.009", "0.3"] {
+        let outcome = Run::of(Path::new("timeout"))
+            .args(["-s", "KILL", moment])
+            .args([program().as_path()])
+            .args([&hang; 16])
+            .with(|it| {
+                it.process_group(0);
+            })
+            .go();
+        assert!(outcome.closed, "{moment}: {outcome:?}");
+        let left: Vec<&String> = outcome.left.iter().filter(|it| !it.contains("timeout")).collect();
+        assert!(left.is_empty(), "{moment}: {left:?}");
+    }
+}
+
+/// Above the helper it would keep it from its deadline. Only root's helper could do that.
+#[test]
+fn a_slow_library_yields_to_a_helper_of_low_priority() {
+    let folder = Folder::new("low-priority");
+    let source = "#include <stdlib.h>\n#include <unistd.h>\n#include <sys/resource.h>\n\
+        __attribute__((constructor)) static void c(void) {\n\
+        for (int i = 0; i < 60; i++) { usleep(10000); if (getpriority(PRIO_PROCESS, 0) < 10) abort(); } }";
+    let slow = folder.library("libslow.so", source, &[]);
+    let args = ["-n", "10"].map(Path::new);
+    let outcome = Run::of(Path::new("nice")).args(args).args([program().as_path(), &slow]).go();
+    let entries = outcome.answer().expect("an answer");
+    assert_eq!(entries[0]["ok"], true, "{entries:?}");
 }
 
 #[test]

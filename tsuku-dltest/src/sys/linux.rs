@@ -4,6 +4,7 @@
 //! "absent".
 
 use super::posix::{Errno, File, exit_now, thread_links, write_all};
+use super::processes::{Crowd, contents, field, number, put, tasks};
 use super::sandbox::Restrictions;
 use super::shared::Shared;
 use super::{Ending, Sandbox, now};
@@ -11,16 +12,17 @@ use crate::child::Task;
 use crate::elf::Source;
 use crate::record::Record;
 use crate::schedule::Millis;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
-use core::ptr::NonNull;
 
 /// Kept of what a child writes, in bytes.
 const TAIL: usize = 400;
+/// What wrote more than this is a flood, in bytes: it is read only now and then, or this process
+/// would do nothing else.
+const FLOOD: usize = 16 << 20;
 /// More than a library may take while it is loaded, in bytes.
 const MOST_MEMORY: u64 = 1 << 30;
 /// More processes or threads than a library may start while it is loaded.
@@ -46,6 +48,7 @@ pub struct Child {
     record: Shared,
     output: Option<File>,
     tail: Vec<u8>,
+    written: usize,
     watched: bool,
 }
 
@@ -63,17 +66,21 @@ impl Child {
     /// Kills the child and its process group.
     pub fn kill(&self) {
         // SAFETY: the child has not been waited for, so that the number is still its own. The group
-        // is that of its session; it is named only once the child made it.
+        // is that of its session, which it cannot leave; there is none before the child made it.
         unsafe {
-            libc::kill(self.pid, libc::SIGKILL);
-            libc::kill(-self.pid, libc::SIGKILL);
+            if libc::kill(-self.pid, libc::SIGKILL) != 0 {
+                libc::kill(self.pid, libc::SIGKILL);
+            }
         }
     }
 
     /// Lets others have the processor first, a third of a fair share left: it may be working honestly.
     pub fn yield_processor(&self) {
-        // SAFETY: as for `kill`.
-        unsafe { libc::setpriority(libc::PRIO_PROCESS as _, self.pid as u32, 5) };
+        // SAFETY: as for `kill`. Relative to this process, which may run at a low priority itself.
+        unsafe {
+            let own = libc::getpriority(libc::PRIO_PROCESS as _, 0);
+            libc::setpriority(libc::PRIO_PROCESS as _, self.pid as u32, own + 5);
+        }
         // Where sessions are scheduled as groups, the niceness that counts is the group's.
         put(&format!("/proc/{}/autogroup", self.pid), b"5");
     }
@@ -88,29 +95,38 @@ impl Child {
         let ending = wait_id(self.pid, libc::WEXITED | libc::WNOWAIT)?;
         self.kill();
         wait_id(self.pid, libc::WEXITED);
-        self.drain();
+        // All that there is, unless others still write.
+        let _ = (0..64).all(|_| self.drain());
         Some(ending)
     }
 
-    /// Reads what the child wrote, as much as is there but not for ever.
-    fn drain(&mut self) {
-        let Some(output) = &self.output else { return };
-        // Small, since each page of the stack that is touched is copied after each fork.
-        let mut chunk = [MaybeUninit::<u8>::uninit(); 2048];
-        for _ in 0..64 {
-            // SAFETY: the pointer and the length are those of one array, of which the first `count`
-            // bytes are initialised then.
-            let count = unsafe { libc::read(output.fd(), chunk.as_mut_ptr().cast(), chunk.len()) };
-            let Ok(count) = usize::try_from(count) else { return };
-            if count == 0 {
-                self.output = None;
-                return;
-            }
-            // SAFETY: as above.
-            self.tail.extend(chunk[..count].iter().map(|byte| unsafe { byte.assume_init() }));
-            let surplus = self.tail.len().saturating_sub(TAIL);
-            self.tail.drain(..surplus);
+    /// The descriptor to wait on for what the child writes; none is -1.
+    fn awaited(&self) -> i32 {
+        self.output.as_ref().filter(|_| self.written < FLOOD).map_or(-1, File::fd)
+    }
+
+    /// Reads what the child wrote, as much as a pipe holds. Returns whether there was anything.
+    fn drain(&mut self) -> bool {
+        let Some(output) = &self.output else { return false };
+        // What is not filled is not touched: a page that is must be copied after each fork.
+        let mut chunk = Vec::<u8>::with_capacity(64 * 1024);
+        // SAFETY: the pointer and the length are those of the vector's memory, of which the first
+        // `count` bytes are initialised then.
+        let count = unsafe {
+            let count = libc::read(output.fd(), chunk.as_mut_ptr().cast(), chunk.capacity());
+            let Ok(count) = usize::try_from(count) else { return false };
+            chunk.set_len(count);
+            count
+        };
+        if count == 0 {
+            self.output = None;
+            return false;
         }
+        self.written = self.written.saturating_add(count);
+        self.tail.extend_from_slice(&chunk[count.saturating_sub(TAIL)..]);
+        let surplus = self.tail.len().saturating_sub(TAIL);
+        self.tail.drain(..surplus);
+        true
     }
 }
 
@@ -240,7 +256,8 @@ impl Parent {
                 record.keep_from_later_children();
                 // SAFETY: the descriptor is open. The flag is that of the parent's end alone.
                 unsafe { libc::fcntl(output.fd(), libc::F_SETFL, libc::O_NONBLOCK) };
-                Ok(Child { pid, record, output: Some(output), tail: Vec::new(), watched: false })
+                let (tail, written, watched) = (Vec::new(), 0, false);
+                Ok(Child { pid, record, output: Some(output), tail, written, watched })
             }
         }
     }
@@ -282,8 +299,7 @@ impl Parent {
         let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         let mut children: Vec<&mut Child> = children.collect();
         let mut entries = vec![entry(self.signals.fd())];
-        entries
-            .extend(children.iter().map(|child| entry(child.output.as_ref().map_or(-1, File::fd))));
+        entries.extend(children.iter().map(|child| entry(child.awaited())));
         let time = until.saturating_sub(now()).min(60_000) as i32;
         // SAFETY: the pointer and the length are those of one vector.
         unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, time) };
@@ -345,6 +361,9 @@ impl Parent {
         starved: bool,
         crowd: Option<&Crowd>,
     ) -> Option<crate::report::Kind> {
+        if child.written >= FLOOD {
+            child.drain();
+        }
         if !child.watched {
             child.watched = true;
             // When memory runs out, the library shall go first.
@@ -422,150 +441,5 @@ fn close_from(first: i32) {
         for fd in first..most {
             libc::close(fd);
         }
-    }
-}
-
-/// A process, from /proc/PID/stat.
-#[derive(Debug)]
-struct Process {
-    parent: i32,
-    session: i32,
-    threads: u64,
-    /// In ticks since the system's start: with the number, it is one process's alone.
-    started: u64,
-}
-
-/// All processes that can be seen, by number.
-#[derive(Debug)]
-pub struct Crowd(BTreeMap<i32, Process>);
-
-impl Crowd {
-    fn now() -> Self {
-        Self(
-            numbered_entries()
-                .into_iter()
-                .filter_map(|pid| Some((pid, Process::of(pid)?)))
-                .collect(),
-        )
-    }
-
-    fn children_of(&self, parent: i32) -> Vec<i32> {
-        self.0.iter().filter(|(_, it)| it.parent == parent).map(|(pid, _)| *pid).collect()
-    }
-
-    /// Kills those that descend from one of `roots`, and these.
-    fn kill_below(&self, roots: &[i32]) {
-        for (pid, process) in self.0.iter().filter(|(pid, _)| self.descends(**pid, roots)) {
-            process.kill(*pid);
-        }
-    }
-
-    fn descends(&self, pid: i32, roots: &[i32]) -> bool {
-        // Numbers may have been used again while the table was made: no way up is longer than this.
-        let up = |pid: &i32| self.0.get(pid).map(|process| process.parent);
-        core::iter::successors(Some(pid), up).take(self.0.len()).any(|pid| roots.contains(&pid))
-    }
-
-    /// The number of threads in the session of `leader` and in processes that descend from it.
-    fn threads_below(&self, leader: i32) -> u64 {
-        self.0
-            .iter()
-            .filter(|(pid, it)| it.session == leader || self.descends(**pid, &[leader]))
-            .map(|(_, process)| process.threads)
-            .sum()
-    }
-}
-
-impl Process {
-    fn of(pid: i32) -> Option<Self> {
-        let text = contents(&format!("/proc/{pid}/stat"), 1024);
-        // The name, in parentheses, may contain anything.
-        let rest = text.get(text.iter().rposition(|byte| *byte == b')')? + 2..)?;
-        let signed = |index| field(rest, index).and_then(|value| i32::try_from(value).ok());
-        Some(Self {
-            parent: signed(1)?,
-            session: signed(3)?,
-            threads: field(rest, 17)?,
-            started: field(rest, 19)?,
-        })
-    }
-
-    /// Kills this process, and none that has its number by now: the descriptor is opened first, and if
-    /// the process of that number started when this one did, the descriptor is this one's. Kernels
-    /// before 5.3 have no such descriptors, and leave a moment in between.
-    fn kill(&self, pid: i32) {
-        // SAFETY: makes a descriptor, or fails.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-        let process = i32::try_from(fd).ok().filter(|fd| *fd >= 0).map(File::owning);
-        if Self::of(pid).is_none_or(|now| now.started != self.started) {
-            return;
-        }
-        // SAFETY: sends a signal to the process of the descriptor, or of the number just checked.
-        unsafe {
-            match process {
-                Some(process) => {
-                    let no_info = core::ptr::null::<libc::siginfo_t>();
-                    libc::syscall(
-                        libc::SYS_pidfd_send_signal,
-                        process.fd(),
-                        libc::SIGKILL,
-                        no_info,
-                        0,
-                    );
-                }
-                None => {
-                    libc::kill(pid, libc::SIGKILL);
-                }
-            }
-        }
-    }
-}
-
-/// The names in /proc that are numbers.
-fn numbered_entries() -> Vec<i32> {
-    let mut numbers = Vec::new();
-    // SAFETY: the directory is open until closedir; each entry is used before the next is read, and
-    // its name is NUL-terminated.
-    unsafe {
-        let directory = libc::opendir(c"/proc".as_ptr());
-        if directory.is_null() {
-            return numbers;
-        }
-        while let Some(entry) = NonNull::new(libc::readdir(directory)) {
-            let name = core::ffi::CStr::from_ptr((*entry.as_ptr()).d_name.as_ptr());
-            numbers.extend(number(name.to_bytes()).and_then(|pid| i32::try_from(pid).ok()));
-        }
-        libc::closedir(directory);
-    }
-    numbers
-}
-
-/// The number of threads on the whole system, from /proc/loadavg.
-fn tasks() -> u64 {
-    let text = contents("/proc/loadavg", 128);
-    let counts = text.split(|byte| *byte == b' ').nth(3).unwrap_or_default();
-    counts.split(|byte| *byte == b'/').nth(1).and_then(number).unwrap_or(0)
-}
-
-/// The `index`th number in `text`, whose fields are separated by single spaces.
-fn field(text: &[u8], index: usize) -> Option<u64> {
-    text.split(|byte| *byte == b' ').nth(index).and_then(number)
-}
-
-fn number(digits: &[u8]) -> Option<u64> {
-    core::str::from_utf8(digits).ok()?.trim_end().parse().ok()
-}
-
-fn contents(path: &str, most: usize) -> Vec<u8> {
-    let mut bytes = vec![0; most];
-    let file = File::open(path.as_bytes(), libc::O_RDONLY);
-    let count = file.and_then(|file| file.read(&mut bytes)).unwrap_or(0);
-    bytes.truncate(count);
-    bytes
-}
-
-fn put(path: &str, bytes: &[u8]) {
-    if let Ok(file) = File::open(path.as_bytes(), libc::O_WRONLY) {
-        let _ = write_all(file.fd(), bytes);
     }
 }

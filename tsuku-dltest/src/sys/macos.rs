@@ -100,8 +100,11 @@ impl Child {
 
     /// Lets others have the processor first.
     pub fn yield_processor(&self) {
-        // SAFETY: as for `kill`.
-        unsafe { libc::setpriority(libc::PRIO_PROCESS, self.pid as u32, 5) };
+        // SAFETY: as for `kill`. Relative to this process, which may run at a low priority itself.
+        unsafe {
+            let own = libc::getpriority(libc::PRIO_PROCESS, 0);
+            libc::setpriority(libc::PRIO_PROCESS, self.pid as u32, own + 5);
+        }
     }
 
     /// Whether the child has been stopped by a signal.

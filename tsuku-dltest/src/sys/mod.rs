@@ -17,6 +17,8 @@ mod mapping;
 #[cfg(target_os = "linux")]
 pub use mapping::Mapping;
 #[cfg(target_os = "linux")]
+mod processes;
+#[cfg(target_os = "linux")]
 mod sandbox;
 #[cfg(target_os = "linux")]
 pub use linux::{Child, Parent, abilities};
