@@ -122,6 +122,8 @@ pub struct State {
     pub answers: Vec<(Call, u16, Vec<u8>)>,
     /// Requests that no honest client sends.
     pub unknown: Vec<String>,
+    /// Assets that were deleted although they were complete, with a digest.
+    pub deleted_whole: Vec<String>,
     /// Publishings that broke the publish rule.
     pub violations: Vec<String>,
     /// What was read since the last write.
@@ -505,6 +507,9 @@ impl Server {
                 if call == Call::DeleteRelease {
                     state.releases.retain(|r| r.id != number);
                 } else {
+                    let asset = before.iter().flat_map(|r| &r.assets).find(|a| a.id == number);
+                    let whole = asset.filter(|a| a.state == "uploaded" && a.null_reads == 0);
+                    state.deleted_whole.extend(whole.map(|asset| asset.name.clone()));
                     state.releases.iter_mut().for_each(|r| r.assets.retain(|a| a.id != number));
                 }
                 if count(&state) == held {

@@ -116,8 +116,8 @@ const RESTLESS: u32 = 60;
 const HIDDEN: u32 = 2;
 /// Waits in a row that the forge may ask for before it does one thing.
 const THROTTLED: u32 = 10;
-/// An asset whose digest never comes is sent again until it was sent this often.
-const UNKNOWN: u32 = 2;
+/// An asset whose digest does not come is deleted and sent again this often.
+const UNKNOWN: u32 = 1;
 /// A draft with a hidden asset is dropped and refilled this often.
 const DROPS: u32 = 2;
 
@@ -329,6 +329,7 @@ fn fill(goal: &Goal, journal: &mut Journal, state: &ReleaseState, draft: &Releas
         journal.sent.clear();
         journal.unseen.clear();
         journal.blocked.clear();
+        journal.undigested.clear();
     }
     let mut work = Vec::new();
     let mut reasons = Vec::new();
@@ -342,15 +343,11 @@ fn fill(goal: &Goal, journal: &mut Journal, state: &ReleaseState, draft: &Releas
         }
         let action = match found {
             Some(asset) if good(goal, asset, expected) => continue,
-            // A digest that does not come in time may come with another upload; but what another process
-            // sent may be complete in its eyes, and published between our look and our deletion.
+            // A digest that does not come in time may come with another upload.
             Some(asset)
                 if asset.may_be(expected)
                     && (journal.hopes < goal.patience.attempts
-                        || journal
-                            .sent
-                            .get(name)
-                            .is_none_or(|(sent, why)| *sent >= UNKNOWN || !why.is_empty())) =>
+                        || journal.undigested.get(name).is_some_and(|times| *times >= UNKNOWN)) =>
             {
                 unknown.push(asset.difference(expected));
                 continue;
@@ -387,7 +384,7 @@ fn fill(goal: &Goal, journal: &mut Journal, state: &ReleaseState, draft: &Releas
     if !unknown.is_empty() {
         return hope(goal, journal, RefusalKind::Forge, || {
             format!(
-                "{}; it cannot be compared: delete the asset on the forge, then run again",
+                "{}; what cannot be compared is not published: run again when the forge gives digests, and it is sent anew",
                 unknown.join("; ")
             )
         })
@@ -568,7 +565,11 @@ fn read_failed(goal: &Goal, journal: &mut Journal, outcome: Outcome) -> Next {
 }
 
 fn did(goal: &Goal, journal: &mut Journal, results: Vec<(Action, Outcome)>) -> Next {
-    journal.last = None;
+    let seen = journal.last.take();
+    let lacked_digest = |asset: u64| {
+        let mut assets = seen.iter().flat_map(|state| &state.releases).flat_map(|r| &r.assets);
+        assets.any(|a| a.id == asset && a.state == AssetState::Uploaded && a.digest.is_none())
+    };
     journal.agreeing = 0;
     journal.changes = 0;
     journal.hopes = 0;
@@ -603,8 +604,20 @@ fn did(goal: &Goal, journal: &mut Journal, results: Vec<(Action, Outcome)>) -> N
             continue;
         }
         journal.throttled = 0;
+        if let Action::DeleteAsset { asset, name, .. } = &action
+            && lacked_digest(*asset)
+            && !matches!(outcome, Outcome::Lost(_))
+        {
+            *journal.undigested.entry(name.clone()).or_default() += 1;
+        }
         let tries = count(goal, journal, &action, &outcome);
         if let Outcome::Lost(text) = outcome {
+            if matches!(action, Action::DeleteAsset { .. }) && tries >= goal.patience.attempts {
+                let what = describe(&action);
+                let reason =
+                    format!("{what}: {text}, {tries} times; run again when the forge is well");
+                return refuse(RefusalKind::Forge, reason);
+            }
             pause = pause.max(backoff(goal, tries));
             why = format!("after {}: {text}", describe(&action));
         }
@@ -646,7 +659,11 @@ fn count(goal: &Goal, journal: &mut Journal, action: &Action, outcome: &Outcome)
             };
             entry.0
         }
-        Action::DeleteAsset { name, .. } => journal.sent.get(name).map_or(1, |(sent, _)| *sent + 1),
+        Action::DeleteAsset { .. } => {
+            let lost = matches!(outcome, Outcome::Lost(_));
+            journal.undeleted = if lost { journal.undeleted + 1 } else { 0 };
+            journal.undeleted.max(1)
+        }
         Action::DropDraft { release, .. } => {
             if matches!(outcome, Outcome::Done(_) | Outcome::Gone(_)) {
                 journal.known.remove(release);

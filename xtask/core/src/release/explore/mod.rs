@@ -157,7 +157,7 @@ impl Actor {
             }
             Next::Do(actions) => {
                 let action = actions.remove(0);
-                let outcome = forge.act(&action, fault);
+                let outcome = forge.act(&goal.assets, &action, fault);
                 let stop = matches!(outcome, Outcome::Denied(_) | Outcome::Throttled(_));
                 self.results.push((action, outcome));
                 if stop {
@@ -191,6 +191,7 @@ struct Met {
     lasting: bool,
     may_refuse: bool,
     blocks: bool,
+    tires: bool,
 }
 
 impl Met {
@@ -198,8 +199,9 @@ impl Met {
         Self {
             count: self.count + 1,
             lasting: self.lasting || fault.lasts(),
-            may_refuse: self.may_refuse || fault.may_refuse(),
+            may_refuse: self.may_refuse || fault.may_refuse() || self.tires && fault.tires(),
             blocks: self.blocks || fault.blocks(),
+            tires: self.tires || fault.tires(),
         }
     }
 }
