@@ -63,6 +63,21 @@ fn calling(call: &str) -> String {
     text.replace("needs: [draft, integration, attest]", "needs: [draft, integration]")
 }
 
+/// Whom a verifier must ask for, in each of the forms that SECURITY.md shows.
+#[test]
+fn the_signer_is_who_attests() {
+    let signer = |text: &str| workflow::signer(text, "o/n");
+    let own = read(".github/workflows/release.yml");
+    assert_eq!(signer(&own).as_deref(), Some("o/n/.github/workflows/release.yml"));
+    assert_eq!(signer(&calling(CALL)).as_deref(), Some("o/n/.github/workflows/build.yml"));
+    let elsewhere = calling(CALL).replace("./.github", "o/builder/.github");
+    let elsewhere =
+        elsewhere.replace("build.yml", "build.yml@0123456789012345678901234567890123456789");
+    assert_eq!(signer(&elsewhere).as_deref(), Some("o/builder/.github/workflows/build.yml"));
+    assert_eq!(signer(&own.replace("actions/attest@", "actions/upload@")), None);
+    assert_eq!(signer("no: [workflow"), None);
+}
+
 const CALL: &str = "  build:\n    needs: plan\n    uses: ./.github/workflows/build.yml\n    with:\n      ref: ${{ inputs.tag || github.ref }}\n    permissions:\n      contents: read\n      id-token: write\n      attestations: write\n\n";
 
 #[test]

@@ -167,6 +167,26 @@ pub(crate) fn digest(path: &Path) -> anyhow::Result<Digest> {
     stream().with_context(|| format!("cannot hash `{}`", path.display()))
 }
 
+/// Where `needle` stands in a file, read as a stream.
+pub(crate) fn find(path: &Path, needle: &[u8]) -> anyhow::Result<Vec<u64>> {
+    let stream = || -> std::io::Result<Vec<u64>> {
+        let mut file = File::open(path)?;
+        let mut places = Vec::new();
+        // The end of one chunk is the start of the next: the needle may lie across.
+        let mut held = Vec::with_capacity(2 * CHUNK);
+        let mut before = 0;
+        while Read::by_ref(&mut file).take(CHUNK as u64).read_to_end(&mut held)? > 0 {
+            let here = held.windows(needle.len()).enumerate().filter(|(_, w)| *w == needle);
+            places.extend(here.map(|(at, _)| before + at as u64));
+            let done = (held.len() + 1).saturating_sub(needle.len());
+            held.drain(..done);
+            before += done as u64;
+        }
+        Ok(places)
+    };
+    stream().with_context(|| format!("cannot read `{}`", path.display()))
+}
+
 /// Does `work` for each item on every core; results in the items' order.
 pub(crate) fn parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
@@ -263,6 +283,21 @@ mod tests {
     fn results_come_in_the_order_of_the_items() {
         let items: Vec<_> = (0..100).collect();
         assert_eq!(parallel(&items, |i| i * 2), items.iter().map(|i| i * 2).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_needle_is_found_across_chunks_too() {
+        let folder = TempFolder::new(&std::env::temp_dir()).unwrap();
+        let path = folder.path().join("hay");
+        let needle = b"needle";
+        let mut bytes = vec![b'n'; 3 * CHUNK];
+        let places = [0, CHUNK - 3, 2 * CHUNK, 3 * CHUNK - needle.len()];
+        for place in places {
+            bytes[place..place + needle.len()].copy_from_slice(needle);
+        }
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(find(&path, needle).unwrap(), places.map(|place| place as u64));
+        assert_eq!(find(&path, b"none").unwrap(), [0_u64; 0]);
     }
 
     #[test]

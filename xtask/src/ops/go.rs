@@ -1,14 +1,39 @@
 //! Go: found on PATH or provisioned, and asked for programs whose bytes follow from the sources.
 
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use xtask_core::formats::gobuild::{self, GoBuild};
 use xtask_core::plan::{Invocation, Package, Target};
 use xtask_core::report::Material;
 
+use super::files;
 use super::git::Head;
 use super::proc::{self, Output};
 use super::tools::{self, text};
+
+/// More than the modules of any program take.
+const NOTE: u64 = 16 << 20;
+
+/// What Go's linker wrote into a program; `None` when it is not Go's.
+pub(crate) fn note(path: &Path) -> anyhow::Result<Option<GoBuild>> {
+    // A program that reads others has the magic among its own strings.
+    for place in files::find(path, gobuild::MAGIC)? {
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|mut file| {
+                file.seek(SeekFrom::Start(place))?;
+                file.take(NOTE).read_to_end(&mut bytes)
+            })
+            .with_context(|| format!("cannot read `{}`", path.display()))?;
+        if let Some(build) = GoBuild::read(&bytes) {
+            return Ok(Some(build));
+        }
+    }
+    Ok(None)
+}
 
 /// The go that builds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use xtask_core::formats::gobuild::GoBuild;
 use xtask_core::plan::{Package, Target};
 use xtask_core::report;
 
-use crate::ops::files;
 use crate::ops::git::Head;
+use crate::ops::{files, go};
 
 /// One such program.
 #[derive(Debug)]
@@ -69,8 +68,6 @@ impl Prebuilt {
     }
 
     fn go(&self) -> anyhow::Result<Option<GoBuild>> {
-        let bytes = std::fs::read(&self.path)
-            .with_context(|| format!("cannot read `{}`", self.path.display()))?;
-        Ok(GoBuild::find(&bytes))
+        go::note(&self.path)
     }
 }

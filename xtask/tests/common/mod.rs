@@ -13,7 +13,8 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// An empty folder, removed when dropped. Its name has a space and a letter outside ASCII.
+/// An empty folder, removed when dropped. Its name has a space and a letter outside ASCII. The xtask that
+/// runs in it has its temporary folders beside it, and must leave nothing there, however it ends.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -22,9 +23,17 @@ impl Folder {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let path = parent.join(format!("a té {}-{count}", std::process::id()));
-        drop(fs::remove_dir_all(&path));
-        fs::create_dir_all(&path).unwrap();
+        for path in [&path, &temporary(&path)] {
+            drop(fs::remove_dir_all(path));
+            fs::create_dir_all(path).unwrap();
+        }
         Self(path)
+    }
+
+    /// Removes what a killed xtask had no time to remove.
+    pub fn clear_temporary(&self) {
+        fs::remove_dir_all(temporary(&self.0)).unwrap();
+        fs::create_dir_all(temporary(&self.0)).unwrap();
     }
 
     pub fn path(&self) -> &Path {
@@ -45,14 +54,30 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        let temporary = temporary(&self.0);
+        let left: Vec<PathBuf> =
+            fs::read_dir(&temporary).into_iter().flatten().flatten().map(|e| e.path()).collect();
         drop(fs::remove_dir_all(&self.0));
+        drop(fs::remove_dir_all(&temporary));
+        assert!(left.is_empty() || std::thread::panicking(), "left behind: {left:?}");
     }
+}
+
+/// The TMPDIR of whatever runs at `path`: beside the test's folder, or one for all in the repository.
+fn temporary(path: &Path) -> PathBuf {
+    let tests = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let own = path.strip_prefix(tests).ok().and_then(|path| path.components().next());
+    let mut name = own.map_or_else(Default::default, |own| own.as_os_str().to_owned());
+    name.push(".tmp");
+    tests.join(name)
 }
 
 /// The built xtask in `folder`, with an environment of its own.
 pub fn xtask(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.args(args).current_dir(folder).env_clear();
+    let temporary = temporary(folder);
+    fs::create_dir_all(&temporary).unwrap();
+    command.args(args).current_dir(folder).env_clear().env("TMPDIR", temporary);
     for name in [
         "PATH",
         "HOME",

@@ -74,7 +74,21 @@ fn digests_are_wrong_for_ever() {
 
 #[test]
 fn digests_are_null_for_ever() {
-    refuses(Call::Upload, Fault::NullDigest(EVER), &["tool-linux-amd64", "no digest"]);
+    let world = refuses(Call::Upload, Fault::NullDigest(EVER), &["tool-linux-amd64", "no digest"]);
+    // What lies there without a digest stays so; what is sent when the forge is well again has one.
+    world.server.state().rules.clear();
+    world.finalize().expect(0);
+    world.assert_published();
+    world.assert_rerun_writes_nothing();
+}
+
+/// However late, also between the decision to delete the asset and the deletion: what has its digest stays.
+#[test]
+fn a_digest_that_comes_at_the_last_moment() {
+    for reads in 2..14 {
+        let world = heals(Call::Upload, 5, 1, Fault::NullDigest(reads));
+        assert_eq!(world.server.state().deleted_whole, [""; 0], "{reads}");
+    }
 }
 
 #[test]

@@ -84,6 +84,7 @@ fn killed_at_any_time() {
         std::thread::sleep(Duration::from_millis(millis));
         child.kill().unwrap();
         child.wait().unwrap();
+        world.folder.clear_temporary();
         let seen = published(&world);
         assert!(seen.is_empty() || seen == whole(), "{seen:?}");
         step(&world, &["finalize"]).expect(0);

@@ -22,6 +22,7 @@ fn killed_at(nth: usize, fault: Option<Fault>) -> bool {
     }
     child.wait().unwrap();
     world.server.killed();
+    world.folder.clear_temporary();
     world.server.state().rules.clear();
     if there {
         world.finalize().expect(0);

@@ -15,4 +15,5 @@ mod kills;
 mod rehearse;
 mod server;
 mod verify;
+mod wire;
 mod world;

@@ -1,8 +1,11 @@
 //! `verify` as a user: through public addresses, by curl, from a loopback HTTP server.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -78,11 +81,15 @@ fn published() -> (World, Site) {
 }
 
 fn verify(world: &World, site: &Site) -> Ended {
+    run(&mut verify_command(world, site))
+}
+
+fn verify_command(world: &World, site: &Site) -> Command {
     let mut command =
         world.xtask(&["verify", "--tag", TAG, "--base-url", &site.url, "--api-url", &site.url]);
     // As anybody: without what leads to the forge.
     command.env_remove("GH_TOKEN").env_remove("GH_CONFIG_DIR");
-    run(&mut command)
+    command
 }
 
 #[test]
@@ -128,6 +135,41 @@ fn what_is_wrong_is_named() {
         |site| site.put(text.clone(), b"{\"prerelease\": true, \"body\": \"\"}"),
         &["prerelease is true", "not the notes"],
     );
+}
+
+/// Beside a workflow that attests, `verify` asks `gh`, here a program of that name that ends so.
+fn signed(gh: &str) -> Ended {
+    let (world, site) = published();
+    world.folder.write(
+        ".github/workflows/release.yml",
+        "jobs:\n  attest:\n    steps:\n      - uses: actions/attest@0123456789012345678901234567890123456789\n",
+    );
+    let mut command = verify_command(&world, &site);
+    if !gh.is_empty() {
+        let path = world.folder.write("bin/gh", &format!("#!/bin/sh\n{gh}\n"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let rest = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{rest}", world.folder.join("bin").display()));
+    }
+    run(command.arg("--strict"))
+}
+
+#[test]
+fn signed_provenance_is_asked_of_gh_and_its_refusal_is_a_failure() {
+    let row = format!("each program is vouched for by {REPO}/.github/workflows/release.yml");
+    // The real one, which is too old or has no token.
+    let ended = signed("").expect(1);
+    assert!(ended.stdout.contains(&format!("not run  {row}: ")), "{}", ended.stdout);
+    let ended = signed("exit 4").expect(1);
+    assert!(ended.stdout.contains(&format!("not run  {row}: ")), "{}", ended.stdout);
+    let asks = format!(
+        "case \"$*\" in *--help) ;; \"attestation verify tool-linux-\"*\" --repo {REPO} --signer-workflow {REPO}/.github/workflows/release.yml\") "
+    );
+    let ended = signed(&format!("{asks} ;; *) exit 9; esac")).expect(0);
+    assert!(ended.stdout.contains(&format!("ok       {row}")), "{}", ended.stdout);
+    let refuses = format!("{asks} echo 'no attestations found' >&2; exit 1;; *) exit 9; esac");
+    let ended = signed(&refuses).expect(1).says(&[ASSETS[0], ASSETS[1], "no attestations found"]);
+    assert!(ended.stdout.contains(&format!("FAILED   {row}")), "{}", ended.stdout);
 }
 
 #[test]

@@ -220,12 +220,12 @@ impl World {
         assert_eq!(names, whole());
         for asset in &release.assets {
             assert_eq!((asset.state, asset.hidden), ("uploaded", false));
-            assert_eq!(asset.sha256, hex::encode(Sha256::digest(&asset.bytes)), "{}", asset.name);
+            assert_eq!(asset.sha256, hex::encode(Sha256::digest(&*asset.bytes)), "{}", asset.name);
         }
         let held: BTreeMap<&str, &str> =
             release.assets.iter().map(|a| (a.name.as_str(), a.sha256.as_str())).collect();
         let sums = release.assets.iter().find(|a| a.name == "checksums.txt").unwrap();
-        let sums = String::from_utf8(sums.bytes.clone()).unwrap();
+        let sums = String::from_utf8(sums.bytes.to_vec()).unwrap();
         assert_eq!(sums.lines().count(), whole().len() - 1);
         for line in sums.lines() {
             let (sha256, name) = line.split_once("  ").unwrap();

@@ -7,7 +7,8 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-const MAGIC: &[u8] = b"\xff Go buildinf:";
+/// What the linker's note begins with.
+pub const MAGIC: &[u8] = b"\xff Go buildinf:";
 /// Where the strings begin, from the magic's start.
 const STRINGS: usize = 32;
 /// The flag for strings that follow, instead of pointers to them.
@@ -47,7 +48,8 @@ impl GoBuild {
         starts.filter_map(|(start, _)| Self::read(bytes.get(start..)?)).next()
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
+    /// Reads it from its magic on; `None` when this is another thing that begins so.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
         if bytes.get(MAGIC.len() + 1)? & INLINE == 0 {
             return None;
         }

@@ -8,7 +8,8 @@ use core::time::Duration;
 use super::state::ReleaseState;
 
 /// One write. The driver sends it once and tells what became of it. Before it deletes anything it looks
-/// whether the release is still a draft: no forge has a conditional delete.
+/// whether the release is still a draft, and what is to go still what it was: no forge has a conditional
+/// delete.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Make a draft bearing the tag and the mark.
@@ -20,7 +21,8 @@ pub enum Action {
         /// The file.
         name: String,
     },
-    /// Delete one asset by its id.
+    /// Delete one asset by its id, unless it is by now what the goal's manifest has under its name: its
+    /// upload may have ended, or its digest come.
     DeleteAsset {
         /// The draft it is in.
         release: u64,
@@ -140,6 +142,10 @@ pub struct Journal {
     pub(super) unseen: BTreeSet<String>,
     /// Names that the forge says are taken, and how often it said so while no read showed them.
     pub(super) blocked: BTreeMap<String, u32>,
+    /// Names whose digest did not come, and how often they were deleted to be sent again.
+    pub(super) undigested: BTreeMap<String, u32>,
+    /// Deletions of assets whose answers were lost, in a row.
+    pub(super) undeleted: u32,
     /// Settled reads that showed something which time may mend.
     pub(super) hopes: u32,
     /// Reads that failed, in a row.

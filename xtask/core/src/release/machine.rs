@@ -1,5 +1,8 @@
 //! The decisions: from what two agreeing reads show to the next action.
 
+mod outcome;
+mod publish;
+
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -7,9 +10,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::journal::{Action, Event, Journal, Next, Outcome, Refusal, RefusalKind};
+use super::journal::{Action, Event, Journal, Next, Refusal, RefusalKind};
 use super::manifest::{Expected, Manifest};
-use super::state::{Asset, AssetState, Release, ReleaseState, Tag, difference, mark};
+use super::state::{Asset, AssetState, Release, ReleaseState, Tag, mark};
+use outcome::{backoff, did, hope, read_failed, refuse, wait};
+pub use publish::publishable;
+use publish::{after_publish, publish};
 
 /// How far a run goes. Each stage does what the earlier ones do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,8 +122,8 @@ const RESTLESS: u32 = 60;
 const HIDDEN: u32 = 2;
 /// Waits in a row that the forge may ask for before it does one thing.
 const THROTTLED: u32 = 10;
-/// An asset whose digest never comes is sent again until it was sent this often.
-const UNKNOWN: u32 = 2;
+/// An asset whose digest does not come is deleted and sent again this often.
+const UNKNOWN: u32 = 1;
 /// A draft with a hidden asset is dropped and refilled this often.
 const DROPS: u32 = 2;
 
@@ -125,7 +131,7 @@ const DROPS: u32 = 2;
 macro_rules! bug {
     ($goal:expr, $name:ident) => {{
         #[cfg(test)]
-        let planted = $goal.bug == Some(super::explore::Bug::$name);
+        let planted = $goal.bug == Some(crate::release::explore::Bug::$name);
         #[cfg(not(test))]
         let planted = {
             let _ = &$goal;
@@ -134,6 +140,8 @@ macro_rules! bug {
         planted
     }};
 }
+
+use bug;
 
 /// What the settled view asks for, and how many agreeing reads that takes.
 struct Verdict {
@@ -329,6 +337,7 @@ fn fill(goal: &Goal, journal: &mut Journal, state: &ReleaseState, draft: &Releas
         journal.sent.clear();
         journal.unseen.clear();
         journal.blocked.clear();
+        journal.undigested.clear();
     }
     let mut work = Vec::new();
     let mut reasons = Vec::new();
@@ -342,15 +351,11 @@ fn fill(goal: &Goal, journal: &mut Journal, state: &ReleaseState, draft: &Releas
         }
         let action = match found {
             Some(asset) if good(goal, asset, expected) => continue,
-            // A digest that does not come in time may come with another upload; but what another process
-            // sent may be complete in its eyes, and published between our look and our deletion.
+            // A digest that does not come in time may come with another upload.
             Some(asset)
                 if asset.may_be(expected)
                     && (journal.hopes < goal.patience.attempts
-                        || journal
-                            .sent
-                            .get(name)
-                            .is_none_or(|(sent, why)| *sent >= UNKNOWN || !why.is_empty())) =>
+                        || journal.undigested.get(name).is_some_and(|times| *times >= UNKNOWN)) =>
             {
                 unknown.push(asset.difference(expected));
                 continue;
@@ -387,7 +392,7 @@ fn fill(goal: &Goal, journal: &mut Journal, state: &ReleaseState, draft: &Releas
     if !unknown.is_empty() {
         return hope(goal, journal, RefusalKind::Forge, || {
             format!(
-                "{}; it cannot be compared: delete the asset on the forge, then run again",
+                "{}; what cannot be compared is not published: run again when the forge gives digests, and it is sent anew",
                 unknown.join("; ")
             )
         })
@@ -428,310 +433,4 @@ fn refill(goal: &Goal, journal: &Journal, draft: &Release, name: &str) -> Verdic
         Next::Do(vec![drop_draft(draft)])
     };
     Verdict { next, reads: CERTAIN }
-}
-
-/// All of ours is there. Whatever else is there must be known to travel along, and goes first.
-fn publish(goal: &Goal, journal: &Journal, state: &ReleaseState, draft: &Release) -> Next {
-    let extra = || draft.assets.iter().filter(|asset| !goal.assets.contains_key(&asset.name));
-    let travellers: Vec<Action> = extra()
-        .filter(|asset| goal.transient.contains(&asset.name))
-        .map(|asset| Action::DeleteAsset {
-            release: draft.id,
-            asset: asset.id,
-            name: asset.name.clone(),
-        })
-        .collect();
-    if travellers.len() < extra().count() && !bug!(goal, IgnoreExtra) {
-        let named: Vec<String> = extra()
-            .filter(|asset| !goal.transient.contains(&asset.name))
-            .map(|asset| {
-                format!(
-                    "{} (asset {}): not in the plan; delete it on the forge or plan it",
-                    asset.name, asset.id
-                )
-            })
-            .collect();
-        return Next::Refuse(Refusal { kind: RefusalKind::Gate, reasons: named });
-    }
-    if !travellers.is_empty() {
-        return Next::Do(travellers);
-    }
-    if journal.publishes >= goal.patience.attempts {
-        let reason = format!(
-            "release {}: publishing draft {} was asked for {} times and it is still a draft; run again when the forge is well",
-            goal.tag, draft.id, journal.publishes
-        );
-        return refuse(RefusalKind::Forge, reason);
-    }
-    match publishable(goal, state) {
-        #[cfg(test)]
-        Err(_) if goal.bug.is_some() => Next::Do(vec![Action::Publish { release: draft.id }]),
-        Ok(release) => Next::Do(vec![Action::Publish { release }]),
-        Err(reasons) => Next::Refuse(Refusal { kind: RefusalKind::Gate, reasons }),
-    }
-}
-
-/// The publish rule: the id of the draft that may be published as this state shows it.
-///
-/// # Errors
-/// Every reason against it.
-pub fn publishable(goal: &Goal, state: &ReleaseState) -> Result<u64, Vec<String>> {
-    check_tag(goal, &state.tag).map_err(|reason| vec![reason])?;
-    let [draft] = state.releases.as_slice() else {
-        return Err(vec![format!(
-            "tag {} is borne by {} releases, not by one",
-            goal.tag,
-            state.releases.len()
-        )]);
-    };
-    if !draft.draft || !ours(goal, draft) {
-        return Err(vec![format!("release {} is not a draft of this release", draft.id)]);
-    }
-    let problems = difference(&goal.assets, &draft.assets);
-    if problems.is_empty() { Ok(draft.id) } else { Err(problems) }
-}
-
-/// The tag is published: compare, write nothing to it, and clear away our own empty twins.
-fn after_publish(
-    goal: &Goal,
-    journal: &mut Journal,
-    by_tag: Option<u64>,
-    release: &Release,
-    drafts: &[&Release],
-) -> Next {
-    let problems = published_problems(goal, release);
-    if !problems.is_empty() {
-        let mut reasons = vec![format!(
-            "release {} ({}) is already published and is not what it must be; a published release is never touched: release a new version",
-            goal.tag, release.id
-        )];
-        reasons.extend(problems);
-        return Next::Refuse(Refusal { kind: RefusalKind::Gate, reasons });
-    }
-    let strays: Vec<Action> = drafts
-        .iter()
-        .filter(|draft| ours(goal, draft) && only_mine(goal, draft))
-        .map(|draft| drop_draft(draft))
-        .collect();
-    if !strays.is_empty() {
-        return Next::Do(strays);
-    }
-    if goal.stage == Stage::Publish && by_tag != Some(release.id) {
-        return hope(goal, journal, RefusalKind::Forge, || {
-            format!(
-                "release {} is published as {}, but its tag does not lead to it",
-                goal.tag, release.id
-            )
-        });
-    }
-    Next::Done { release: release.id, published: true }
-}
-
-fn published_problems(goal: &Goal, release: &Release) -> Vec<String> {
-    let mut expected = goal.assets.clone();
-    expected.retain(|name, _| !goal.transient.contains(name));
-    match goal.stage {
-        Stage::Draft if ours(goal, release) => Vec::new(),
-        Stage::Draft => vec![String::from("it does not bear this release's mark")],
-        Stage::Publish => difference(&expected, &release.assets),
-        Stage::Upload => {
-            let mine: Vec<Asset> = release
-                .assets
-                .iter()
-                .filter(|asset| expected.contains_key(&asset.name))
-                .cloned()
-                .collect();
-            difference(&expected, &mine)
-        }
-    }
-}
-
-fn read_failed(goal: &Goal, journal: &mut Journal, outcome: Outcome) -> Next {
-    match outcome {
-        Outcome::Throttled(asked) => {
-            journal.throttled_reads += 1;
-            let times = journal.throttled_reads;
-            throttled(goal, journal, times, asked, &format!("reading release {}", goal.tag))
-        }
-        Outcome::Lost(why) => {
-            journal.read_failures += 1;
-            if journal.read_failures >= goal.patience.attempts {
-                let reason = format!("release {}: cannot read it: {why}", goal.tag);
-                return refuse(RefusalKind::Forge, reason);
-            }
-            let pause = backoff(goal, journal.read_failures);
-            wait(goal, journal, pause, format!("after a failed read ({why})"))
-        }
-        Outcome::Gone(why) | Outcome::Denied(why) => refuse(RefusalKind::Forge, why),
-        Outcome::Done(_) | Outcome::Taken | Outcome::Skipped => Next::Read,
-    }
-}
-
-fn did(goal: &Goal, journal: &mut Journal, results: Vec<(Action, Outcome)>) -> Next {
-    journal.last = None;
-    journal.agreeing = 0;
-    journal.changes = 0;
-    journal.hopes = 0;
-    let denied: Vec<String> = results
-        .iter()
-        .filter_map(|(action, outcome)| match outcome {
-            Outcome::Denied(why) => Some(format!("{}: {why}", describe(action))),
-            Outcome::Gone(why) if *action == Action::Create => {
-                Some(format!("{}: {why}", describe(action)))
-            }
-            _ => None,
-        })
-        .collect();
-    if !denied.is_empty() {
-        return Next::Refuse(Refusal { kind: RefusalKind::Forge, reasons: denied });
-    }
-    #[cfg(test)]
-    if let Some(again) = blind_resend(goal, &results) {
-        return again;
-    }
-    let mut pause = Duration::ZERO;
-    let mut throttle = None;
-    let mut limited = Vec::new();
-    let mut why = String::new();
-    for (action, outcome) in results {
-        if outcome == Outcome::Skipped {
-            continue;
-        }
-        if let Outcome::Throttled(asked) = outcome {
-            throttle = throttle.max(Some(asked));
-            limited.push(describe(&action));
-            continue;
-        }
-        journal.throttled = 0;
-        let tries = count(goal, journal, &action, &outcome);
-        if let Outcome::Lost(text) = outcome {
-            pause = pause.max(backoff(goal, tries));
-            why = format!("after {}: {text}", describe(&action));
-        }
-    }
-    match throttle {
-        Some(asked) => {
-            journal.throttled += 1;
-            let times = journal.throttled;
-            throttled(goal, journal, times, asked.max(pause), &limited.join(", "))
-        }
-        None if pause > Duration::ZERO => wait(goal, journal, pause, why),
-        None => Next::Read,
-    }
-}
-
-/// Writes an action into the journal; how often it was tried.
-fn count(goal: &Goal, journal: &mut Journal, action: &Action, outcome: &Outcome) -> u32 {
-    match action {
-        Action::Create => {
-            if let Outcome::Done(Some(id)) = outcome {
-                journal.known.insert(*id);
-            }
-            journal.creates += 1;
-            journal.creates
-        }
-        Action::Upload { name, .. } => {
-            if *outcome == Outcome::Taken {
-                *journal.blocked.entry(name.clone()).or_default() += 1;
-            }
-            if matches!(outcome, Outcome::Done(_)) {
-                journal.unseen.insert(name.clone());
-            }
-            let entry = journal.sent.entry(name.clone()).or_default();
-            entry.0 += u32::from(!bug!(goal, ForgetAttempts));
-            entry.1 = match outcome {
-                Outcome::Lost(why) | Outcome::Gone(why) => why.clone(),
-                Outcome::Taken => String::from("the name is taken"),
-                _ => String::new(),
-            };
-            entry.0
-        }
-        Action::DeleteAsset { name, .. } => journal.sent.get(name).map_or(1, |(sent, _)| *sent + 1),
-        Action::DropDraft { release, .. } => {
-            if matches!(outcome, Outcome::Done(_) | Outcome::Gone(_)) {
-                journal.known.remove(release);
-            }
-            // A twin that goes is no draft that was filled in vain.
-            journal.drops += u32::from(journal.filling == Some(*release));
-            journal.drops.max(1)
-        }
-        Action::Publish { .. } => {
-            journal.publishes += 1;
-            journal.publishes
-        }
-    }
-}
-
-/// The planted bug of resending without a look.
-#[cfg(test)]
-fn blind_resend(goal: &Goal, results: &[(Action, Outcome)]) -> Option<Next> {
-    let planted = bug!(goal, ResendBlindly);
-    let lost = results
-        .iter()
-        .find(|(action, outcome)| *action == Action::Create && matches!(outcome, Outcome::Lost(_)));
-    lost.filter(|_| planted).map(|(action, _)| Next::Do(vec![action.clone()]))
-}
-
-fn describe(action: &Action) -> String {
-    match action {
-        Action::Create => String::from("making the draft"),
-        Action::Upload { release, name } => format!("uploading {name} to draft {release}"),
-        Action::DeleteAsset { asset, name, .. } => format!("deleting {name} (asset {asset})"),
-        Action::DropDraft { release, .. } => format!("deleting draft {release}"),
-        Action::Publish { release } => format!("publishing draft {release}"),
-    }
-}
-
-fn throttled(goal: &Goal, journal: &mut Journal, times: u32, asked: Duration, what: &str) -> Next {
-    if asked > goal.patience.longest_wait || times > THROTTLED {
-        let reason = format!(
-            "{what}: the forge asks to wait {} s ({times} times in a row); at most {} s are waited, {THROTTLED} times: run again later",
-            asked.as_secs(),
-            goal.patience.longest_wait.as_secs()
-        );
-        return refuse(RefusalKind::Forge, reason);
-    }
-    wait(
-        goal,
-        journal,
-        asked.max(goal.patience.pause),
-        String::from("because the forge limits the rate"),
-    )
-}
-
-/// Time may mend it: look again, a bounded number of times.
-fn hope(
-    goal: &Goal,
-    journal: &mut Journal,
-    kind: RefusalKind,
-    reason: impl Fn() -> String,
-) -> Next {
-    if journal.hopes >= goal.patience.attempts {
-        return refuse(kind, reason());
-    }
-    journal.hopes += 1;
-    let pause = backoff(goal, journal.hopes);
-    wait(goal, journal, pause, reason())
-}
-
-/// 1, 2, 4, … pauses.
-fn backoff(goal: &Goal, tries: u32) -> Duration {
-    goal.patience.pause * 2_u32.saturating_pow(tries.saturating_sub(1).min(5))
-}
-
-fn wait(goal: &Goal, journal: &mut Journal, pause: Duration, why: String) -> Next {
-    journal.waited += pause;
-    if journal.waited > goal.patience.budget {
-        let reason = format!(
-            "release {}: waited {} s in all, the most that is waited; run again later ({why})",
-            goal.tag,
-            goal.patience.budget.as_secs()
-        );
-        return refuse(RefusalKind::Forge, reason);
-    }
-    Next::Wait(pause, why)
-}
-
-fn refuse(kind: RefusalKind, reason: String) -> Next {
-    Next::Refuse(Refusal { kind, reasons: vec![reason] })
 }

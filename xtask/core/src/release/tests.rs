@@ -159,14 +159,25 @@ fn for_ever_ends() {
     assert!(why.contains("a (asset 10)") && why.contains("sha256"), "{why}");
 }
 
+/// Whoever sent it: it is sent again once, and then named.
 #[test]
 fn a_digest_that_never_comes() {
+    let goal = goal(Stage::Publish);
+    let mut journal = Journal::default();
     let mut null = asset(10, "a", 1);
     null.digest = None;
-    let (kind, why) =
-        refusal(wants(&goal(Stage::Publish), &state(&[draft(1, &[null, asset(11, "b", 2)])])));
+    let with = state(&[draft(1, &[null, asset(11, "b", 2)])]);
+    let without = state(&[draft(1, &[asset(11, "b", 2)])]);
+    let delete = Action::DeleteAsset { release: 1, asset: 10, name: "a".into() };
+    let (next, reads) = settle(&goal, &mut journal, &with);
+    assert_eq!(next, Next::Do(vec![delete.clone()]));
+    assert!(reads > 5, "{reads}: it may come late");
+    step(&goal, &mut journal, Event::Did(vec![(delete, Outcome::Done(None))]));
+    assert_eq!(settle(&goal, &mut journal, &without).0, Next::Do(vec![upload("a")]));
+    step(&goal, &mut journal, Event::Did(vec![(upload("a"), Outcome::Done(None))]));
+    let (kind, why) = refusal(settle(&goal, &mut journal, &with).0);
     assert_eq!(kind, RefusalKind::Forge);
-    assert!(why.contains("a (asset 10)"), "{why}");
+    assert!(why.contains("a (asset 10)") && why.contains("run again"), "{why}");
 }
 
 #[test]
@@ -205,6 +216,25 @@ fn a_wait_is_kept_and_bounded() {
     let waits =
         (0..1000).take_while(|_| matches!(step(&goal, &mut journal, asked(300)), Next::Wait(..)));
     assert!(waits.count() <= 12, "an hour in all");
+}
+
+#[test]
+fn a_deletion_that_is_lost_for_ever_ends() {
+    let goal = goal(Stage::Publish);
+    let mut journal = Journal::default();
+    let wrong = state(&[draft(1, &[asset(10, "a", 9), asset(11, "b", 2)])]);
+    for tries in 1..100 {
+        let (next, _) = settle(&goal, &mut journal, &wrong);
+        let Next::Do(actions) = next else { panic!("{next:?}") };
+        let lost = |action| (action, Outcome::Lost("HTTP 502".into()));
+        let next = step(&goal, &mut journal, Event::Did(actions.into_iter().map(lost).collect()));
+        if let Next::Refuse(refusal) = next {
+            assert_eq!((tries, refusal.kind), (goal.patience.attempts, RefusalKind::Forge));
+            assert!(refusal.reasons[0].contains("a (asset 10): HTTP 502"), "{refusal:?}");
+            return;
+        }
+    }
+    panic!("it never gives up");
 }
 
 #[test]

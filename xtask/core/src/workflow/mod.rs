@@ -158,6 +158,29 @@ pub fn calls(text: &str) -> Vec<(usize, Vec<String>)> {
         .collect()
 }
 
+/// The workflow that signs provenance when this one runs in `repository`, as `OWNER/NAME/.github/workflows/FILE`:
+/// the called one that attests, else release.yml itself, if a job of its own does. `None` when none does.
+pub fn signer(text: &str, repository: &str) -> Option<String> {
+    let root = yaml::parse(text).ok()?;
+    let used = |node: &Node, before: &str| {
+        let uses = node.get("uses").and_then(Node::text).unwrap_or_default();
+        let (path, _) = uses.split_once('@').unwrap_or((uses, ""));
+        path.ends_with(before).then(|| path.to_owned())
+    };
+    let jobs = root.get("jobs").map(Node::entries).unwrap_or_default();
+    let called = known::CALLED.iter().map(|called| format!("/.github/workflows/{}", called.name));
+    for path in called {
+        if let Some(uses) = jobs.iter().find_map(|(_, job)| used(job, &path)) {
+            let elsewhere = !uses.starts_with("./");
+            return Some(if elsewhere { uses } else { format!("{repository}{path}") });
+        }
+    }
+    let attests =
+        |job: &Node| job.get("steps")?.items().iter().find_map(|step| used(step, "actions/attest"));
+    jobs.iter().find_map(|(_, job)| attests(job))?;
+    Some(format!("{repository}/.github/workflows/release.yml"))
+}
+
 /// The problems of a file as text, a line each.
 pub fn render(path: &str, problems: &[Problem]) -> String {
     problems.iter().map(|problem| format!("{path}:{problem}\n")).collect()

@@ -35,6 +35,8 @@ const QUIET: &[(&str, &str)] = &[
     ("DO_NOT_TRACK", "1"),
     ("NO_COLOR", "1"),
 ];
+/// What gh's exit code 4 says.
+pub(super) const UNSIGNED: &str = "gh has no token: set GH_TOKEN, or sign in with `gh auth login`";
 const VERSION: &str = "X-GitHub-Api-Version: 2022-11-28";
 
 /// An answer of the forge.
@@ -160,7 +162,7 @@ fn base(deadline: Duration) -> Invocation {
     gh(deadline).arg("api")
 }
 
-fn gh(deadline: Duration) -> Invocation {
+pub(super) fn gh(deadline: Duration) -> Invocation {
     let mut run = Invocation::new("gh").deadline(deadline);
     for name in PASSED {
         if let Ok(value) = std::env::var(name) {
@@ -193,12 +195,17 @@ pub(super) fn call_with(method: &str, path: &str, body: &Value) -> Result<Answer
     )
 }
 
-/// Sends a file's bytes. The file is named without its folder: what stands in a folder's name must not
-/// reach `gh` as an argument.
-pub(super) fn upload(url: &str, file: &Path, size: u64) -> Result<Answer, Outcome> {
+/// A file's folder, to run `gh` in, and its name: what stands in a folder's name must not reach `gh` as an
+/// argument.
+pub(super) fn place(file: &Path) -> (String, String) {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).to_string_lossy().into_owned();
-    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    (folder, file.file_name().unwrap_or_default().to_string_lossy().into_owned())
+}
+
+/// Sends a file's bytes.
+pub(super) fn upload(url: &str, file: &Path, size: u64) -> Result<Answer, Outcome> {
+    let (folder, name) = place(file);
     let kind = "Content-Type: application/octet-stream";
     let run = base(deadline(size))
         .args(["-i", "-X", "POST", "-H", VERSION, "-H", kind, url, "--input", &name]);
@@ -212,7 +219,7 @@ pub(super) fn download(path: &str, to: &Path, size: u64) -> anyhow::Result<()> {
         base(deadline(size)).args(["-H", VERSION, "-H", "Accept: application/octet-stream", path]);
     let outcome = proc::run_into(&run, file)?;
     if !outcome.success() {
-        anyhow::bail!("`gh` could not fetch {path}: {}", shown(&why(&outcome)));
+        anyhow::bail!("`gh` could not fetch {path}: {}", why(&outcome));
     }
     Ok(())
 }
@@ -225,24 +232,22 @@ fn send(run: Invocation) -> Result<Answer, Outcome> {
         Some(answer) if outcome.status.is_some() => match answer.failure() {
             Some(failure) => Err(failure),
             // 2xx, but gh failed all the same: the body broke off.
-            None if !outcome.success() => Err(Outcome::Lost(shown(&why(&outcome)))),
+            None if !outcome.success() => Err(Outcome::Lost(why(&outcome))),
             None => Ok(answer),
         },
-        _ if outcome.code() == Some(4) => Err(Outcome::Denied(
-            "gh has no token: set GH_TOKEN, or sign in with `gh auth login`".to_owned(),
-        )),
-        _ => Err(Outcome::Lost(shown(&why(&outcome)))),
+        _ if outcome.code() == Some(4) => Err(Outcome::Denied(UNSIGNED.to_owned())),
+        _ => Err(Outcome::Lost(why(&outcome))),
     }
 }
 
 /// The last line of what it said, or how it ended.
-fn why(outcome: &proc::Outcome) -> String {
+pub(super) fn why(outcome: &proc::Outcome) -> String {
     let text = String::from_utf8_lossy(&outcome.stderr).into_owned();
     let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     match (outcome.status, line) {
         (None, _) => format!("no answer: gh was {}", outcome.ended()),
         (_, "") => format!("gh ended with {}", outcome.ended()),
-        (_, line) => line.trim().to_owned(),
+        (_, line) => shown(line.trim()),
     }
 }
 

@@ -159,12 +159,20 @@ impl GitHub {
                 );
                 gh::upload(&url, file, expected.size).map(done)
             }
-            Action::DeleteAsset { release, asset, .. } => {
-                self.still_draft(tag, *release, None)?;
+            Action::DeleteAsset { release, asset, name } => {
+                let draft = self.still_draft(tag, *release)?;
+                let expected = order.goal.assets.get(name);
+                let now = draft.assets.iter().find(|now| now.id == *asset);
+                if now.zip(expected).is_some_and(|(now, expected)| now.is(expected)) {
+                    return Err(Outcome::Gone(format!("{name} is by now what it must be")));
+                }
                 gh::call("DELETE", &format!("{base}/releases/assets/{asset}")).map(done)
             }
             Action::DropDraft { release, assets } => {
-                self.still_draft(tag, *release, Some(assets))?;
+                let draft = self.still_draft(tag, *release)?;
+                if draft.assets.iter().map(|asset| asset.id).ne(assets.iter().copied()) {
+                    return Err(gone(*release));
+                }
                 gh::call("DELETE", &format!("{base}/releases/{release}")).map(done)
             }
             Action::Publish { release } => {
@@ -182,14 +190,8 @@ impl GitHub {
     }
 
     /// A last look before a deletion: GitHub would delete a published release's assets all the same.
-    fn still_draft(&self, tag: &str, id: u64, assets: Option<&[u64]>) -> Result<(), Outcome> {
-        let gone = || Outcome::Gone(format!("release {id} is not what it was"));
-        let release = self.release(tag, id)?.filter(|release| release.draft).ok_or_else(gone)?;
-        let now: Vec<u64> = release.assets.iter().map(|asset| asset.id).collect();
-        match assets {
-            Some(assets) if *assets != now => Err(gone()),
-            _ => Ok(()),
-        }
+    fn still_draft(&self, tag: &str, id: u64) -> Result<Release, Outcome> {
+        self.release(tag, id)?.filter(|release| release.draft).ok_or_else(|| gone(id))
     }
 
     pub(super) fn published(&self) -> Result<Vec<String>, Outcome> {
@@ -201,6 +203,10 @@ impl GitHub {
     pub(super) fn fetch(&self, asset: &Asset, to: &Path) -> anyhow::Result<()> {
         gh::download(&format!("{}/releases/assets/{}", self.base, asset.id), to, asset.size)
     }
+}
+
+fn gone(release: u64) -> Outcome {
+    Outcome::Gone(format!("release {release} is not what it was"))
 }
 
 fn done(_: Answer) -> Outcome {

@@ -1,6 +1,7 @@
 //! Forges: where releases are held. The machine in `xtask_core::release` decides; here its decisions
 //! meet the world.
 
+mod attestation;
 mod dir;
 mod gh;
 mod github;
@@ -23,6 +24,7 @@ use xtask_core::release::{
 use super::{files, interrupt};
 use crate::exit::{refused, usage};
 
+pub(crate) use attestation::{Attested, attested};
 pub(crate) use dir::Dir;
 pub(crate) use gh::{PASSED, is_loopback};
 pub(crate) use github::GitHub;

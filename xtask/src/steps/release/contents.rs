@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::Value;
-use xtask_core::formats::gobuild::GoBuild;
 use xtask_core::plan::{Asset, AssetKind, Kind, Package, Plan};
 use xtask_core::report::sbom::{self, About, Graph};
 use xtask_core::report::{File, checksums, provenance};
@@ -17,7 +16,7 @@ use super::finalize::program;
 use crate::exit::{Exit, refused, usage};
 use crate::ops::files::TempFolder;
 use crate::ops::git::Head;
-use crate::ops::{cargo, files, git};
+use crate::ops::{cargo, files, git, go};
 use crate::steps::workspace::Workspace;
 
 /// The files of a release by name.
@@ -181,9 +180,7 @@ impl Maker<'_> {
             let Some((path, target)) = files.get(&asset.name).zip(target) else { continue };
             let file = program(package, target, &asset.name, path, self.work)?;
             let file = file.with_context(|| format!("{} holds no program", asset.name))?;
-            let bytes = std::fs::read(&file)
-                .with_context(|| format!("cannot read `{}`", file.display()))?;
-            programs.push((target.platform.clone(), GoBuild::find(&bytes)));
+            programs.push((target.platform.clone(), go::note(&file)?));
         }
         Ok(sbom::from_go(&programs))
     }

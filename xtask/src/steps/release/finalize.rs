@@ -201,9 +201,7 @@ fn pins(
             continue;
         };
         let digest = files::digest(path)?.sha256;
-        let bytes = std::fs::read(program)
-            .with_context(|| format!("cannot read `{}`", program.display()))?;
-        if !bytes.windows(digest.len()).any(|window| window == digest.as_bytes()) {
+        if files::find(program, digest.as_bytes())?.is_empty() {
             problems.push(format!("{name}: does not pin the {pinned} of this release ({digest})"));
         }
     }

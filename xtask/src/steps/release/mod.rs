@@ -6,6 +6,7 @@ pub(crate) mod draft;
 pub(crate) mod finalize;
 mod gather;
 pub(crate) mod rehearse;
+mod signed;
 pub(crate) mod status;
 pub(crate) mod upload;
 pub(crate) mod verify;

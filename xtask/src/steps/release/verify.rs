@@ -12,7 +12,7 @@ use xtask_core::release::{Manifest, agree, notes};
 use xtask_core::report::{Outcome, checksums, provenance};
 
 use super::finalize::{audit, made_for, program};
-use super::{On, Release};
+use super::{On, Release, signed};
 use crate::exit::{Exit, refused, usage};
 use crate::ops::files::{self, TempFolder};
 use crate::ops::forge::{self, Forge};
@@ -70,16 +70,17 @@ pub(crate) fn run(root: Option<&Path>, mut args: VerifyArgs) -> anyhow::Result<E
     }
     list.check("every program passes the audit, from its bytes", found);
     smoke(&release, &files, &args, work.path(), &mut list)?;
-    // A folder has no latest release and no text.
+    // A folder has no latest release, no text and no signatures.
     if public {
         let client = Curl { base: &args.base_url, api: &args.api_url, folder: work.path() };
         latest(&release, &client, &mut list)?;
         text(&release, &client, &mut list)?;
+        signed::check(&release, &args.on, &files, &mut list)?;
     }
     list.end(&release.plan.tag, args.strict)
 }
 
-type Files = BTreeMap<String, PathBuf>;
+pub(super) type Files = BTreeMap<String, PathBuf>;
 
 fn in_folder(release: &Release, folder: &Path) -> anyhow::Result<(Files, Vec<String>)> {
     if !folder.is_dir() {
@@ -346,20 +347,20 @@ fn beside(
 
 /// What was looked at, and what came of it.
 #[derive(Default)]
-struct Checklist {
+pub(super) struct Checklist {
     rows: Vec<String>,
     problems: Vec<String>,
     not_run: Vec<String>,
 }
 
 impl Checklist {
-    fn check(&mut self, what: &str, problems: Vec<String>) {
+    pub(super) fn check(&mut self, what: &str, problems: Vec<String>) {
         let mark = if problems.is_empty() { "ok" } else { "FAILED" };
         self.rows.push(format!("{mark:<8} {what}"));
         self.problems.extend(problems);
     }
 
-    fn not_run(&mut self, what: &str, why: &str) {
+    pub(super) fn not_run(&mut self, what: &str, why: &str) {
         self.rows.push(format!("{:<8} {what}: {why}", "not run"));
         self.not_run.push(what.to_owned());
     }

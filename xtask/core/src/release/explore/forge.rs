@@ -57,6 +57,11 @@ pub(super) enum Fault {
     WrongBytes,
     /// 201, the digest comes later.
     LateDigest,
+    /// 201, the digest comes when nobody hopes for it any more: another process's look may be the first
+    /// to show it, while the asset's deletion is under way.
+    VeryLateDigest,
+    /// 201, this asset's digest never comes; another upload's does.
+    NoDigest,
     /// This and every further upload of the name fails.
     FailsForEver,
     /// This and every further upload of the name is stored with other bytes.
@@ -99,6 +104,8 @@ impl Fault {
                 Self::DoneAsStarter,
                 Self::WrongBytes,
                 Self::LateDigest,
+                Self::VeryLateDigest,
+                Self::NoDigest,
                 Self::FailsForEver,
                 Self::WrongForEver,
                 Self::NullForEver,
@@ -132,6 +139,11 @@ impl Fault {
         matches!(self, Self::FailsForEver | Self::WrongForEver | Self::NullForEver)
     }
 
+    /// It is met at most once in one run without a refusal: the file is sent again once.
+    pub(super) fn tires(self) -> bool {
+        matches!(self, Self::VeryLateDigest | Self::NoDigest)
+    }
+
     /// It leaves a name taken by what is to be replaced.
     pub(super) fn blocks(self) -> bool {
         matches!(
@@ -142,6 +154,7 @@ impl Fault {
                 | Self::DiesAsStarter
                 | Self::HiddenStarter
                 | Self::DiesAsHidden
+                | Self::NoDigest
         )
     }
 
@@ -153,6 +166,9 @@ impl Fault {
     }
 }
 
+/// No read shows the digest.
+const NEVER: u8 = u8::MAX;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Stored {
     pub(super) id: u64,
@@ -160,7 +176,7 @@ pub(super) struct Stored {
     pub(super) uploaded: bool,
     pub(super) hidden: bool,
     pub(super) right: bool,
-    /// Reads until the digest is there.
+    /// Reads until the digest is there; [`NEVER`].
     pub(super) late: u8,
 }
 
@@ -229,7 +245,8 @@ impl Forge {
             })
             .collect();
         let by_tag = self.releases.iter().find(|r| !r.draft).map(|r| r.id);
-        for asset in self.releases.iter_mut().flat_map(|r| &mut r.assets) {
+        let held = self.releases.iter_mut().flat_map(|r| &mut r.assets);
+        for asset in held.filter(|asset| asset.late != NEVER) {
             asset.late = asset.late.saturating_sub(1);
         }
         let commit = if self.tag_moved { "badc0de" } else { COMMIT };
@@ -239,14 +256,13 @@ impl Forge {
     fn shown(&self, release: &Held, assets: &[Stored]) -> Release {
         let assets = assets.iter().filter(|asset| !asset.hidden).map(|asset| {
             let Expected { size, digest } = expected(&asset.name);
-            let null = asset.late > 0 || self.lasts(&asset.name, Fault::NullForEver);
             let digest = if asset.right { digest } else { Digest([0; 32]) };
             Asset {
                 id: asset.id,
                 name: asset.name.clone(),
                 state: if asset.uploaded { AssetState::Uploaded } else { AssetState::Partial },
                 size,
-                digest: (!null).then_some(digest),
+                digest: (asset.late == 0).then_some(digest),
             }
         });
         Release {
@@ -262,7 +278,12 @@ impl Forge {
     }
 
     /// The effect of one action under one fault, and what the client is told.
-    pub(super) fn act(&mut self, action: &Action, fault: Option<Fault>) -> Outcome {
+    pub(super) fn act(
+        &mut self,
+        goal: &Manifest,
+        action: &Action,
+        fault: Option<Fault>,
+    ) -> Outcome {
         use Fault::*;
         match fault {
             Some(LostBefore | DiesBefore) => return Outcome::Lost("reset".to_string()),
@@ -271,7 +292,7 @@ impl Forge {
             _ => {}
         }
         let before = self.releases.clone();
-        let outcome = self.apply(action, fault);
+        let outcome = self.apply(goal, action, fault);
         if self.releases != before {
             self.before = before;
             self.writes = self.writes.saturating_add(1);
@@ -282,7 +303,7 @@ impl Forge {
         }
     }
 
-    fn apply(&mut self, action: &Action, fault: Option<Fault>) -> Outcome {
+    fn apply(&mut self, goal: &Manifest, action: &Action, fault: Option<Fault>) -> Outcome {
         match action {
             Action::Create => {
                 if let Some(Fault::Twin | Fault::ForeignTwin) = fault {
@@ -291,12 +312,20 @@ impl Forge {
                 Outcome::Done(Some(self.add(true, &[])))
             }
             Action::Upload { release, name } => self.upload(*release, name, fault),
-            Action::DeleteAsset { release, asset, .. } => {
-                let draft = self.releases.iter_mut().find(|r| r.id == *release && r.draft);
-                match draft.filter(|r| r.assets.iter().any(|a| a.id == *asset)) {
-                    Some(draft) => draft.assets.retain(|a| a.id != *asset),
-                    None => return Outcome::Gone("404".to_string()),
+            Action::DeleteAsset { release, asset, name } => {
+                // The driver's last look: still a draft, and still not what it must be.
+                let draft = self.releases.iter().position(|r| r.id == *release && r.draft);
+                let Some(held) = draft.and_then(|index| self.releases.get(index)) else {
+                    return Outcome::Gone("404".to_string());
+                };
+                let now =
+                    self.shown(held, &held.assets).assets.into_iter().find(|a| a.id == *asset);
+                let good = now.as_ref().zip(goal.get(name)).is_some_and(|(now, e)| now.is(e));
+                if now.is_none() || good {
+                    return Outcome::Gone("404".to_string());
                 }
+                let draft = draft.and_then(|index| self.releases.get_mut(index));
+                draft.into_iter().for_each(|draft| draft.assets.retain(|a| a.id != *asset));
                 Outcome::Done(None)
             }
             Action::DropDraft { release, assets } => {
@@ -330,6 +359,7 @@ impl Forge {
         }
         let fails = self.lasts(name, FailsForEver);
         let wrong = fault == Some(WrongBytes) || self.lasts(name, WrongForEver);
+        let null = self.lasts(name, NullForEver);
         let mut stored = self.stored(name);
         let Some(held) = self.releases.iter_mut().find(|r| r.id == release) else {
             return Outcome::Gone("404".to_string());
@@ -341,7 +371,13 @@ impl Forge {
             return Outcome::Lost("reset".to_string());
         }
         stored.right = !wrong;
-        stored.late = if fault == Some(LateDigest) { 2 } else { 0 };
+        stored.late = match fault {
+            _ if null => NEVER,
+            Some(LateDigest) => 2,
+            Some(VeryLateDigest) => 7,
+            Some(NoDigest) => NEVER,
+            _ => 0,
+        };
         stored.hidden = matches!(fault, Some(HiddenStarter | DiesAsHidden));
         stored.uploaded = !matches!(
             fault,

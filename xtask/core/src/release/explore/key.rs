@@ -72,6 +72,7 @@ pub(super) fn actor(actor: &Actor, forge: &Forge, rank: &BTreeMap<u64, u64>, spe
     key.journal.creates = key.journal.creates.min(1);
     key.journal.publishes = key.journal.publishes.min(1);
     key.journal.read_failures = 0;
+    key.journal.undeleted = 0;
     key.journal.throttled = 0;
     key.journal.throttled_reads = 0;
     if matches!(key.next, Next::Do(_)) {

@@ -8,8 +8,10 @@
 //! that hopes for better times; a decision and its writes may lie any number of others' steps apart,
 //! which is also what a stale second look amounts to.
 
+mod actor;
 mod forge;
 mod key;
+mod scenarios;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -21,9 +23,11 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::println;
 
-use super::journal::{Action, Event, Journal, Next, Outcome};
-use super::machine::{Goal, Patience, Stage, step};
+use super::journal::{Action, Next};
+use super::machine::{Goal, Patience, Stage};
+use actor::Actor;
 use forge::{COMMIT, Fault, Forge, MARK, TAG, manifest};
+use scenarios::scenarios;
 
 /// Bugs planted into the machine: each must be caught by an invariant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,105 +81,6 @@ fn goal(stage: Stage, names: &[&str], bug: Option<Bug>) -> Goal {
     }
 }
 
-/// One process: a goal, what it remembers, and what it is about to do.
-#[derive(Debug, Clone, Hash)]
-struct Actor {
-    journal: Journal,
-    next: Next,
-    results: Vec<(Action, Outcome)>,
-}
-
-impl Actor {
-    fn start(goal: &Goal) -> Self {
-        let mut journal = Journal::default();
-        let next = step(goal, &mut journal, Event::Begin);
-        Self { journal, next, results: Vec::new() }
-    }
-
-    fn over(&self) -> bool {
-        matches!(self.next, Next::Done { .. } | Next::Refuse(_))
-    }
-
-    fn tell(&mut self, goal: &Goal, event: Event) {
-        self.next = step(goal, &mut self.journal, event);
-        while matches!(self.next, Next::Wait(..)) {
-            self.next = step(goal, &mut self.journal, Event::Waited);
-        }
-    }
-
-    /// Healthy reads until something is decided, or a hope is.
-    fn settle(&mut self, goal: &Goal, forge: &mut Forge) {
-        let hopes = self.journal.hopes;
-        while self.next == Next::Read && self.journal.hopes == hopes {
-            let known: Vec<u64> = self.journal.known().collect();
-            self.tell(goal, Event::Saw(forge.read(None, &known)));
-        }
-    }
-
-    /// Makes the second try of what fails for ever the last.
-    fn tire(&mut self, goal: &Goal, forge: &Forge) {
-        for (name, _) in &forge.lasting {
-            if let Some((sent, _)) = self.journal.sent.get_mut(name).filter(|(sent, _)| *sent > 1) {
-                *sent = goal.patience.attempts;
-            }
-        }
-    }
-
-    /// The faults that the pending call can meet.
-    fn faults(&self) -> Vec<Fault> {
-        match &self.next {
-            Next::Read => Fault::READ.to_vec(),
-            Next::Do(actions) => actions.first().map(Fault::of).unwrap_or_default(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Makes the pending call.
-    fn go(&mut self, goal: &Goal, forge: &mut Forge, fault: Option<Fault>) {
-        let dies = fault.is_some_and(Fault::kills);
-        match &mut self.next {
-            Next::Read => {
-                if fault == Some(Fault::TagMoves) {
-                    forge.tag_moved = true;
-                }
-                if fault.is_none() {
-                    self.settle(goal, forge);
-                    return;
-                }
-                let known: Vec<u64> = self.journal.known().collect();
-                let event = match fault {
-                    Some(Fault::LostBefore) => {
-                        Event::ReadFailed(Outcome::Lost("reset".to_string()))
-                    }
-                    Some(Fault::Throttled) => Event::ReadFailed(Outcome::Throttled(Duration::ZERO)),
-                    Some(Fault::Denied) => Event::ReadFailed(Outcome::Denied("403".to_string())),
-                    _ => Event::Saw(forge.read(fault, &known)),
-                };
-                if !dies {
-                    self.tell(goal, event);
-                }
-            }
-            Next::Do(actions) => {
-                let action = actions.remove(0);
-                let outcome = forge.act(&action, fault);
-                let stop = matches!(outcome, Outcome::Denied(_) | Outcome::Throttled(_));
-                self.results.push((action, outcome));
-                if stop {
-                    self.results.extend(actions.drain(..).map(|action| (action, Outcome::Skipped)));
-                }
-                if actions.is_empty() && !dies {
-                    let results = core::mem::take(&mut self.results);
-                    self.tell(goal, Event::Did(results));
-                }
-            }
-            _ => {}
-        }
-        if dies {
-            *self = Self::start(goal);
-        }
-    }
-}
-
 /// One state of the whole.
 #[derive(Debug, Clone, Hash)]
 struct World {
@@ -191,6 +96,7 @@ struct Met {
     lasting: bool,
     may_refuse: bool,
     blocks: bool,
+    tires: bool,
 }
 
 impl Met {
@@ -198,8 +104,9 @@ impl Met {
         Self {
             count: self.count + 1,
             lasting: self.lasting || fault.lasts(),
-            may_refuse: self.may_refuse || fault.may_refuse(),
+            may_refuse: self.may_refuse || fault.may_refuse() || self.tires && fault.tires(),
             blocks: self.blocks || fault.blocks(),
+            tires: self.tires || fault.tires(),
         }
     }
 }
@@ -570,66 +477,6 @@ fn kind(call: Option<&Action>) -> &'static str {
         Some(Action::DropDraft { .. }) => "drop",
         Some(Action::Publish { .. }) => "publish",
     }
-}
-
-fn scenarios(bug: Option<Bug>) -> Vec<Scenario> {
-    let all = || goal(Stage::Publish, &["a", "b", "c"], bug);
-    let part = |names: &[&str]| goal(Stage::Upload, names, bug);
-    let draft = || goal(Stage::Draft, &[], bug);
-    let empty = Forge::default;
-    let with = |marked: bool, assets: &[&str]| {
-        let mut forge = Forge::default();
-        forge.add(marked, assets);
-        forge
-    };
-    let published = |assets: &[&str]| {
-        let mut forge = with(true, assets);
-        forge.releases.iter_mut().for_each(|release| release.draft = false);
-        forge
-    };
-    let moved = || Forge { tag_moved: true, ..Forge::default() };
-    let twins = || {
-        let mut forge = with(true, &["a"]);
-        forge.add(true, &["z"]);
-        forge
-    };
-    let scenario = |name, goals, forge, faults, publishes| Scenario {
-        name,
-        goals,
-        forge,
-        faults,
-        publishes,
-        pairs: Pairs::Any,
-    };
-    vec![
-        scenario("tag elsewhere", vec![all()], moved(), 0, false),
-        scenario("draft made by hand", vec![all()], with(false, &["a"]), 1, false),
-        scenario("asset that nobody planned", vec![all()], with(true, &["a", "x"]), 1, false),
-        scenario("twin with others' work", vec![all()], twins(), 1, false),
-        scenario("published and different", vec![all()], published(&["a", "b"]), 1, false),
-        scenario("published and equal", vec![all(), all()], published(&["a", "b", "c"]), 2, true),
-        scenario("finalize alone", vec![all()], empty(), 2, true),
-        scenario("finalize with a traveller", vec![all()], with(true, &["a", "t"]), 2, true),
-        scenario("two drafts", vec![draft(), draft()], empty(), 2, true),
-        scenario("two uploads", vec![part(&["a", "b"]), part(&["c"])], with(true, &[]), 2, true),
-        scenario("upload and finalize", vec![part(&["c"]), all()], with(true, &[]), 1, true),
-        scenario("upload and finalize, pairs", vec![part(&["c"]), all()], with(true, &[]), 2, true),
-        scenario("two finalize", vec![all(), all()], with(true, &[]), 1, true),
-        Scenario {
-            pairs: Pairs::WithoutForEver,
-            ..scenario("two finalize, pairs", vec![all(), all()], with(true, &[]), 2, true)
-        },
-        Scenario {
-            pairs: Pairs::ForEver,
-            ..scenario(
-                "two finalize, for ever and another",
-                vec![all(), all()],
-                with(true, &[]),
-                2,
-                true,
-            )
-        },
-    ]
 }
 
 /// Explores the scenarios of these names, and prints what was covered.
