@@ -203,6 +203,81 @@ fn members_of_archives_and_standard_input_are_judged() {
     }
 }
 
+/// What a name or a header promises and what cannot be read is never passed over.
+#[test]
+fn archives_that_are_damaged_or_of_a_rare_kind_are_read_or_refused() {
+    let folder = Folder::new();
+    fs::write(folder.join("prog"), weak_only()).unwrap();
+    let script = r#"
+import gzip, io, lzma, subprocess, tarfile, zipfile
+prog = open('prog', 'rb').read()
+def write(name, data): open(name, 'wb').write(data)
+def tar(kind=tarfile.REGTYPE):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode='w') as archive:
+        info = tarfile.TarInfo('p')
+        info.size, info.type = len(prog), kind
+        archive.addfile(info, io.BytesIO(prog))
+    return bytearray(out.getvalue())
+def zipped(name, data, how=zipfile.ZIP_STORED):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, 'w', how) as archive: archive.writestr(name, data)
+    return bytearray(out.getvalue())
+packed, xz = gzip.compress(tar()), lzma.compress(tar())
+write('crc.tar.gz', packed[:-8] + b'\1\2\3\4' + packed[-4:])
+write('size.tar.gz', packed[:-4] + b'\1\2\3\4')
+write('cut.tar.gz', packed[:-8])
+write('page.tar.gz', b'<html>404</html>')
+write('cut.tar.xz', xz[:-1])
+write('contiguous.tar', tar(tarfile.CONTTYPE))
+old = tar()
+old[257:512] = bytes(255)
+old[148:156] = b' ' * 8
+old[148:156] = b'%06o\0 ' % sum(old[:512])
+write('old.tar', old)
+with open('holes', 'wb') as f:
+    f.write(prog)
+    f.seek(1 << 20)
+    f.write(b'x')
+for form in 'gnu', 'posix':
+    subprocess.run(['tar', '--format', form, '-S', '-cf', form + '.tar', 'holes'], check=True)
+secret = zipped('p', prog)
+listed = secret.index(b'PK\1\2')
+secret[6] |= 1
+secret[listed + 8] |= 1
+secret[31:31 + len(prog)] = bytes(byte ^ 90 for byte in prog)
+write('secret.zip', secret)
+write('other.zip', zipped('p', prog, zipfile.ZIP_BZIP2))
+write('nested.zip', zipped('p.tar.gz', packed[:60]))
+"#;
+    let made =
+        Command::new("python3").args(["-c", script]).current_dir(folder.path()).status().unwrap();
+    assert!(made.success());
+    for (archive, expected) in [
+        ("crc.tar.gz", "not_auditable"),
+        ("size.tar.gz", "not_auditable"),
+        ("cut.tar.gz", "not_auditable"),
+        ("page.tar.gz", "not_auditable"),
+        ("cut.tar.xz", "not_auditable"),
+        ("contiguous.tar", "ok"),
+        ("old.tar", "ok"),
+        ("gnu.tar", "ok"),
+        ("posix.tar", "not_auditable"),
+        ("secret.zip", "not_auditable"),
+        ("other.zip", "not_auditable"),
+        ("nested.zip", "not_auditable"),
+    ] {
+        let inside = Folder::new();
+        fs::copy(folder.join(archive), inside.join(archive)).unwrap();
+        for given in [folder.join(archive).as_path(), inside.path()] {
+            let answer = json(&["audit-glibc", "--json", given.to_str().unwrap()]);
+            let files = answer["files"].as_array().unwrap();
+            let worst = files.iter().map(|file| file["outcome"].as_str().unwrap());
+            assert_eq!(worst.min_by_key(|outcome| *outcome == "ok"), Some(expected), "{archive}");
+        }
+    }
+}
+
 #[test]
 fn an_earlier_report_shows_what_got_worse() {
     let folder = Folder::new();

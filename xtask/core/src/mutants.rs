@@ -4,6 +4,7 @@
 //! Work is counted, not timed: calls of the reader, bytes read, bytes held. A clock would measure
 //! the machine.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -68,7 +69,10 @@ pub(crate) fn judged(binary: Binary, source: &Counted<'_>) {
     let verdict = Verdict::Read { binary, findings };
     let judged = Judged { path: "mutant".into(), size: Some(source.len()), verdict };
     assert!(!report::audit::text(core::slice::from_ref(&judged)).is_empty());
-    assert!(report::audit::json(&[judged])["files"][0]["outcome"].is_string());
+    let json = report::audit::json(core::slice::from_ref(&judged));
+    assert!(json["files"][0]["outcome"].is_string());
+    let rendered = [report::audit::entry(&judged).to_string()];
+    assert_eq!(report::audit::join(&rendered), json.to_string());
 }
 
 /// The most bytes that `work` holds at one moment.

@@ -37,7 +37,7 @@ pub(crate) fn looks_like_one(head: &[u8]) -> bool {
         || starts(XZ)
         || starts(ZIP)
         || starts(EMPTY_ZIP)
-        || head.get(USTAR) == Some(b"ustar")
+        || head.first_chunk().is_some_and(is_tar)
 }
 
 /// What kind of archive the bytes are, if any.
@@ -72,8 +72,27 @@ fn starts_a_tar(mut stream: impl Read) -> bool {
     stream.read_exact(&mut head).is_ok() && is_tar(&head)
 }
 
+/// Whether it is a tar header: by its magic or, before there was one (Unix version 7), by its checksum,
+/// the sum of its bytes with the checksum's own taken for spaces.
 fn is_tar(head: &[u8; TAR_BLOCK]) -> bool {
-    &head[USTAR] == b"ustar"
+    if &head[USTAR] == b"ustar" {
+        return true;
+    }
+    const CHECKSUM: std::ops::Range<usize> = 148..156;
+    let spaces = CHECKSUM.len() as u64 * u64::from(b' ');
+    let others = head[..CHECKSUM.start].iter().chain(&head[CHECKSUM.end..]);
+    let sum = others.fold(spaces, |sum, byte| sum + u64::from(*byte));
+    let stored = std::str::from_utf8(&head[CHECKSUM]).ok();
+    let stored = stored.map(|text| text.trim_matches(|c| c == ' ' || c == '\0'));
+    head[0] != 0 && stored.and_then(|text| u64::from_str_radix(text, 8).ok()) == Some(sum)
+}
+
+/// Extensions of the archives that are looked into.
+const EXTENSIONS: [&str; 6] = [".tar.gz", ".tgz", ".tar.xz", ".tar", ".zip", ".whl"];
+
+/// Whether a file of this name should be an archive.
+pub(crate) fn is_named_like_one(name: &str) -> bool {
+    EXTENSIONS.iter().any(|extension| name.ends_with(extension))
 }
 
 /// Bytes unpacked of one archive, all members together, and those that nobody looks at: a bomb ends
@@ -125,12 +144,30 @@ fn tar_members(
     let mut archive = tar::Archive::new(Limited { stream, left: &left });
     for entry in archive.entries()? {
         let mut entry = entry?;
-        if entry.header().entry_type().is_file() {
+        let kind = entry.header().entry_type();
+        if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            see(&name, &mut entry)?;
+            if is_pax_sparse(&mut entry)? {
+                see(&name, &mut Unsupported("a sparse file in pax's format"))?;
+            } else {
+                see(&name, &mut entry)?;
+            }
         }
     }
+    // What follows the last member has the checksums of the compressed stream.
+    io::copy(&mut archive.into_inner(), &mut io::sink())?;
     Ok(())
+}
+
+/// Whether the member's bytes begin with a map of its holes ("PAX Format" in GNU tar's manual).
+fn is_pax_sparse(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<bool> {
+    let Some(extensions) = entry.pax_extensions()? else { return Ok(false) };
+    for extension in extensions {
+        if extension?.key_bytes().starts_with(b"GNU.sparse.") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn zip_members(
@@ -148,6 +185,10 @@ fn zip_members(
             continue;
         }
         let name = String::from_utf8_lossy(entry.file_path().as_ref()).into_owned();
+        if entry.flags().is_encrypted() {
+            see(&name, &mut Unsupported("encrypted"))?;
+            continue;
+        }
         let method = entry.compression_method();
         let member = archive.get_entry(entry.wayfinder()).map_err(io::Error::other)?;
         match method {
@@ -159,19 +200,18 @@ fn zip_members(
                 let stream = member.verifying_reader(DeflateDecoder::new(member.reader()));
                 see(&name, &mut Limited { stream, left: &left })?;
             }
-            other => see(&name, &mut Unsupported(format!("{other:?}")))?,
+            other => see(&name, &mut Unsupported(&format!("{other:?}")))?,
         }
     }
     Ok(())
 }
 
 /// A member that cannot be unpacked here: reading it says so.
-struct Unsupported(String);
+struct Unsupported<'a>(&'a str);
 
-impl Read for Unsupported {
+impl Read for Unsupported<'_> {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        let text =
-            format!("packed by a method that is not read here ({}): unpack it first", self.0);
+        let text = format!("packed in a way that is not read here ({}): unpack it first", self.0);
         Err(io::Error::other(text))
     }
 }

@@ -189,12 +189,14 @@ impl Auditor {
         if let Some(judged) = self.file(&name, &bytes) {
             return Some(vec![judged]);
         }
-        const ARCHIVES: [&str; 6] = [".tar.gz", ".tgz", ".tar.xz", ".tar", ".zip", ".whl"];
-        if !ARCHIVES.iter().any(|extension| name.ends_with(extension)) {
+        if !members::is_named_like_one(&name) {
             return None;
         }
+        let Some(kind) = members::sniff(&bytes) else {
+            return Some(vec![no_archive(&name)]);
+        };
         let mut files = Vec::new();
-        self.archive(&name, members::sniff(&bytes)?, &bytes, 1, &mut files);
+        self.archive(&name, kind, &bytes, 1, &mut files);
         (!files.is_empty()).then_some(files)
     }
 
@@ -229,7 +231,7 @@ impl Auditor {
     ) -> io::Result<()> {
         let mut head = Vec::new();
         stream.take(members::SNIFFED as u64).read_to_end(&mut head)?;
-        let is_archive = members::looks_like_one(&head);
+        let is_archive = members::looks_like_one(&head) || members::is_named_like_one(name);
         if !is_archive && !matches!(formats::sniff(&head.as_slice()), Ok(Some(_))) {
             return Ok(());
         }
@@ -245,7 +247,10 @@ impl Auditor {
                 );
                 files.push(not_auditable(name, None, reason));
             }
-            None => files.extend(self.file(name, &bytes)),
+            None => {
+                let unread = || members::is_named_like_one(name).then(|| no_archive(name));
+                files.extend(self.file(name, &bytes).or_else(unread));
+            }
         }
         Ok(())
     }
@@ -310,18 +315,24 @@ fn unreadable(name: &str, error: &io::Error) -> Judged {
     not_auditable(name, None, format!("cannot read it: {error}"))
 }
 
+/// An archive by its name alone: what was to be in it is not known.
+fn no_archive(name: &str) -> Judged {
+    not_auditable(name, None, "it is named like an archive, and is none that can be read".into())
+}
+
 fn not_auditable(name: &str, format: Option<Format>, reason: String) -> Judged {
     Judged { path: name.into(), size: None, verdict: Verdict::NotAuditable { format, reason } }
 }
 
 /// Prints the answer and gives the exit code it means.
-fn finish(files: &[Judged], as_json: bool) -> anyhow::Result<Exit> {
+fn finish(judged: &[Judged], as_json: bool) -> anyhow::Result<Exit> {
     if as_json {
-        println!("{}", report::audit::json(files));
+        let entries = files::parallel(judged, |file| report::audit::entry(file).to_string());
+        println!("{}", report::audit::join(&entries));
     } else {
-        print!("{}", report::audit::text(files));
-        eprintln!("{}", report::audit::totals(files));
+        print!("{}", report::audit::text(judged));
+        eprintln!("{}", report::audit::totals(judged));
     }
-    let bad = files.iter().any(|judged| judged.outcome() != Outcome::Ok);
+    let bad = judged.iter().any(|judged| judged.outcome() != Outcome::Ok);
     Ok(if bad { Exit::Findings } else { Exit::Done })
 }

@@ -452,7 +452,7 @@ fn damage() -> Vec<Recipe> {
         damaged("no-program-headers", "no program headers", &|file| file.set(56, &[0, 0])),
         damaged("relocatable-object", "ET_REL", &|file| file.set(16, &[1, 0])),
         damaged("core-dump", "ET_CORE", &|file| file.set(16, &[4, 0])),
-        damaged("interpreter-without-end", "no end", &|file| {
+        damaged("interpreter-without-end", "does not end with NUL", &|file| {
             let header = file.header(PT_INTERP);
             let (at, len) = (file.u64(header + 8) as usize, file.u64(header + 32) as usize);
             file.set(at, &vec![b'/'; len]);

@@ -410,6 +410,18 @@ fn damaged() -> Vec<Recipe> {
             Caught::By(&["macho-truncated"]),
         ),
         recipe(
+            "macho: a slice that is not signed, listed as another architecture",
+            &fat,
+            &flip(&fat, 11),
+            Caught::By(&["macho-universal"]),
+        ),
+        recipe(
+            "macho: more architectures than there are",
+            &fat,
+            &patch(&fat, 4, &[0xff; 4]),
+            Caught::NotAuditable("architectures"),
+        ),
+        recipe(
             "macho: a universal header alone",
             &fat,
             &fat[..48],

@@ -71,6 +71,18 @@ pub(super) static RULES: &[Rule] = &[
         check: Check::MachO(truncated),
     },
     Rule {
+        id: "macho-universal",
+        title: "a universal file's table describes its slices",
+        reads: Reads::Headers,
+        why: "macOS chooses a slice by the table at the start of the file. One that is listed as \
+              another architecture, reaches past the end of the file or shares bytes with another \
+              is refused by the kernel. In a signed slice the same makes the signature wrong, \
+              and is told there.",
+        incidents: &[],
+        fix: "make it again with `lipo -create` from slices that work alone",
+        check: Check::MachO(universal),
+    },
+    Rule {
         id: "macho-platform",
         title: "it is made for the target's platform",
         reads: Reads::Headers,
@@ -225,6 +237,14 @@ fn truncated(macho: &MachO, _: &Policy, judge: &mut Judge<'_>) {
             let (segment, end, size) = (&cut.segment, cut.end, slice.size);
             let found = format!("{segment} reaches to {end:#x}, and the slice to {size:#x}");
             judge.finding("whole segments", within(macho, slice, found));
+        }
+    }
+}
+
+fn universal(macho: &MachO, _: &Policy, judge: &mut Judge<'_>) {
+    for slice in macho.slices.iter().filter(|slice| slice.signature.is_none()) {
+        for flaw in slice.misplaced.iter().filter(|flaw| flaw.kind.is_fatal_unsigned()) {
+            judge.finding("the table of what is there", within(macho, slice, flaw.to_string()));
         }
     }
 }

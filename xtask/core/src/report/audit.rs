@@ -19,7 +19,14 @@ pub const SCHEMA: u32 = 1;
 /// The whole answer: `{"schema": N, "files": [...]}`.
 #[must_use]
 pub fn json(files: &[Judged]) -> Value {
-    json!({ "schema": SCHEMA, "files": files.iter().map(file).collect::<Vec<_>>() })
+    json!({ "schema": SCHEMA, "files": files.iter().map(entry).collect::<Vec<_>>() })
+}
+
+/// The same as text, of entries that were rendered one by one: with thousands of files that is most of
+/// the work, and can be shared out.
+#[must_use]
+pub fn join(entries: &[String]) -> String {
+    format!("{{\"schema\":{SCHEMA},\"files\":[{}]}}", entries.join(","))
 }
 
 /// What a manifest keeps of one program, for later comparisons ([`Earlier`]): all but the symbols,
@@ -27,7 +34,7 @@ pub fn json(files: &[Judged]) -> Value {
 #[must_use]
 pub fn kept(name: &str, size: u64, binary: &Binary) -> Value {
     let verdict = Verdict::Read { binary: binary.clone(), findings: Vec::new() };
-    let mut entry = file(&Judged { path: name.into(), size: Some(size), verdict });
+    let mut entry = entry(&Judged { path: name.into(), size: Some(size), verdict });
     if let Some(fields) = entry.as_object_mut() {
         for field in ["symbols", "outcome", "reason", "findings"] {
             fields.shift_remove(field);
@@ -38,7 +45,8 @@ pub fn kept(name: &str, size: u64, binary: &Binary) -> Value {
 
 /// One file. Every field its format has is there, and `null` means "not there". A file that is
 /// `not_auditable` has none of them: nothing is known of it.
-fn file(judged: &Judged) -> Value {
+#[must_use]
+pub fn entry(judged: &Judged) -> Value {
     let mut fields = Map::new();
     fields.insert("path".into(), judged.path.as_str().into());
     let (format, findings, reason) = match &judged.verdict {
@@ -248,7 +256,7 @@ impl Earlier {
 /// is one that says something.
 pub fn compare(judged: &mut Judged, earlier: &Earlier, policy: &Policy) -> bool {
     let Some(then) = earlier.entry(&judged.path) else { return false };
-    let now = file(judged);
+    let now = entry(judged);
     if let Verdict::Read { findings, .. } = &mut judged.verdict {
         findings.extend(audit::compare(&audit::Earlier { then, now: &now }, policy));
     }

@@ -59,7 +59,10 @@ pub(super) struct Table {
     pub(super) len: u64,
 }
 
+/// Bytes read at once. No machine has smaller pages of memory, and files are mapped by those.
 const PAGE: usize = 4096;
+/// The most program headers, in bytes, that Linux takes (`load_elf_phdrs` in `fs/binfmt_elf.c`).
+const MAX_PROGRAM_HEADERS: usize = 64 * 1024;
 /// Pages kept: enough for the names of a symbol table read in order.
 const SLOTS: usize = 32;
 /// A name longer than this is taken for damage.
@@ -136,6 +139,9 @@ impl<'a> Image<'a> {
         if usize::from(entry) != size {
             return damaged!("e_phentsize is {entry}, not {size}");
         }
+        if count * size > MAX_PROGRAM_HEADERS {
+            return damaged!("it has {count} program headers: no kernel takes so many");
+        }
         let mut bytes = vec![0; count * size];
         self.read(self.header.e_phoff, &mut bytes)
             .or_else(|fault| within("the program headers", fault))?;
@@ -151,7 +157,8 @@ impl<'a> Image<'a> {
         for load in self.loads() {
             any = true;
             let (offset, size) = (load.p_offset, load.p_filesz);
-            if offset.checked_add(size).is_none_or(|end| end > len) {
+            // Of memory without contents nothing is in the file, wherever it says that it would be.
+            if size > 0 && offset.checked_add(size).is_none_or(|end| end > len) {
                 return damaged!(
                     "the file ends inside a segment: PT_LOAD is {size} bytes at {offset:#x}, the \
                      file is {len} bytes long"
@@ -159,6 +166,12 @@ impl<'a> Image<'a> {
             }
             if size > load.p_memsz {
                 return damaged!("a PT_LOAD at {offset:#x} is larger in the file than in memory");
+            }
+            if size > 0 && load.p_vaddr % PAGE as u64 != offset % PAGE as u64 {
+                return damaged!(
+                    "a PT_LOAD at {offset:#x} has the address {:#x}: no page of it can be mapped",
+                    load.p_vaddr
+                );
             }
             if load.p_vaddr.checked_add(load.p_memsz).is_none() {
                 return damaged!("a PT_LOAD at {offset:#x} ends beyond the address space");

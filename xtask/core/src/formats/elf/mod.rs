@@ -232,6 +232,9 @@ fn read_image(image: &mut Image<'_>, depth: Depth) -> Outcome<Elf> {
         header::ET_CORE => return damaged!("a core dump (ET_CORE): no program"),
         other => return damaged!("e_type is {other:#x}: neither program nor library"),
     };
+    if image.header.e_machine == header::EM_NONE {
+        return damaged!("e_machine is 0: it is made for no machine");
+    }
     image.read_segments()?;
     let interpreter = interpreter(image)?;
     let dynamic = Dynamic::read(image)?;
@@ -315,7 +318,16 @@ fn interpreter(image: &mut Image<'_>) -> Outcome<Option<String>> {
     let Some(end) = offset.checked_add(size).filter(|end| *end <= image.len()) else {
         return damaged!("PT_INTERP lies outside the file");
     };
-    image.string("PT_INTERP", offset, end).map(Some)
+    let mut last = [0];
+    image.read(end - 1, &mut last)?;
+    if last != [0] {
+        return damaged!("PT_INTERP does not end with NUL: no kernel takes it");
+    }
+    let path = image.string("PT_INTERP", offset, end)?;
+    if path.is_empty() {
+        return damaged!("PT_INTERP is empty: no kernel finds a loader by that");
+    }
+    Ok(Some(path))
 }
 
 fn stack_is_executable(image: &Image<'_>) -> bool {

@@ -380,6 +380,54 @@ fn only_a_program_at_a_fixed_address_can_do_without_a_dynamic_segment() {
     assert!(read(&without(ET_EXEC, Some("/lib/klibc-x.so")).as_slice()).is_ok(), "klibc");
 }
 
+/// Field by field, 64-bit little-endian: where in the file, what is written, and what is said of it.
+#[test]
+fn what_no_kernel_and_no_loader_takes_is_damage() {
+    const HEADERS: usize = 64;
+    let good = Fixture::glibc(true, false, X86_64).build();
+    let header = |kind: u32| {
+        let starts = |at: &usize| good[*at..].starts_with(&kind.to_le_bytes());
+        (HEADERS..).step_by(56).find(starts).unwrap()
+    };
+    let tag = |tag: u64| good.windows(8).rposition(|bytes| bytes == tag.to_le_bytes()).unwrap();
+    let (load, interp) = (header(PT_LOAD), header(PT_INTERP));
+    let path = u64::from_le_bytes(good[interp + 8..interp + 16].try_into().unwrap()) as usize;
+    let path_end = path + good[path..].iter().position(|byte| *byte == 0).unwrap();
+    for (at, bytes, said) in [
+        (18, &[0, 0][..], "no machine"),
+        (54, &[57, 0], "e_phentsize"),
+        (56, &[0, 0], "no program headers"),
+        (56, &[0xff, 0xff], "no kernel takes so many"),
+        (load + 16, &[8], "can be mapped"),
+        (path, &[0], "PT_INTERP is empty"),
+        (path_end, b"X", "PT_INTERP does not end"),
+        (tag(6), &[0xff; 4], "loaders crash"),
+        (tag(0x6fff_fff0), &[0xff; 4], "loaders crash"),
+    ] {
+        let mut bad = good.clone();
+        bad[at..at + bytes.len()].copy_from_slice(bytes);
+        let reason = refused(&bad);
+        assert!(reason.contains(said), "{said}: {reason}");
+        let verdict = read_with(&bad.as_slice(), Depth::Verdict);
+        assert!(verdict.is_err(), "{said}: without a look at the symbols");
+    }
+}
+
+#[test]
+fn memory_without_contents_may_be_said_to_lie_behind_the_files_end() {
+    let mut bytes = Fixture::glibc(true, false, X86_64).build();
+    let stack = 0x6474_e551_u32.to_le_bytes();
+    let header = bytes.windows(4).position(|window| window == stack).unwrap();
+    bytes[header..header + 8].copy_from_slice(&[1, 0, 0, 0, 6, 0, 0, 0]);
+    let words = [1 << 40, 1 << 20, 1 << 20, 0, 0x1000, 0x1000_u64];
+    for (i, word) in words.into_iter().enumerate() {
+        let at = header + 8 + 8 * i;
+        bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+    }
+    let elf = read(&bytes.as_slice()).unwrap();
+    assert_eq!(texts(elf.floors())[1], some("2.39"));
+}
+
 #[test]
 fn every_cut_is_noticed() {
     let whole = Fixture::glibc(true, false, X86_64).build();

@@ -40,6 +40,10 @@ pub(super) fn read(
             Some(count) => damaged!("DT_VERNEEDNUM is {count}, but there is no DT_VERNEED"),
         };
     };
+    // ld.so follows both without a look.
+    if dynamic.symtab.is_none() || dynamic.versym.is_none() {
+        return damaged!("DT_VERNEED is there, but no DT_SYMTAB or no DT_VERSYM: loaders crash");
+    }
     let table = image.locate("DT_VERNEED", address)?;
     let mut at = 0;
     let mut libraries: u64 = 0;

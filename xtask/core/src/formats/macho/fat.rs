@@ -13,9 +13,12 @@ use super::arch::{self, Cpu};
 use super::{Flaw, FlawKind, damaged, unread};
 use crate::formats::{Source, Unread};
 
-/// A Java class file starts with FAT_MAGIC too; there the next four bytes are its version, 45 or
-/// more. No toolchain knows 45 architectures.
+/// No toolchain knows as many architectures.
 const MAX_SLICES: u32 = 44;
+
+/// A Java class file starts with FAT_MAGIC too. There the next four bytes are its version, the minor
+/// number first; the major one began with 45 and is at 71 in 2026.
+const JAVA_MAJOR: core::ops::RangeInclusive<u32> = 45..=255;
 
 /// `MAXSECTALIGN` of cctools: the most a slice may be aligned to, as a power of 2.
 const MAX_ALIGN: u32 = 15;
@@ -59,7 +62,9 @@ pub(crate) struct Part {
 pub(super) fn is_magic(bytes: &[u8]) -> bool {
     let word = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
     match word(0) {
-        Some(macho::FAT_MAGIC) => word(4).is_some_and(|count| count <= MAX_SLICES),
+        Some(macho::FAT_MAGIC) => {
+            word(4).is_none_or(|count| !JAVA_MAJOR.contains(&(count & 0xffff)))
+        }
         Some(macho::FAT_MAGIC_64) => true,
         _ => false,
     }

@@ -91,6 +91,13 @@ pub enum FlawKind {
 }
 
 impl FlawKind {
+    /// Whether xnu refuses a slice for it before it looks at any signature
+    /// (`fatfile_validate_fatarches` and `load_machfile`).
+    #[must_use]
+    pub fn is_fatal_unsigned(self) -> bool {
+        matches!(self, Self::FatArch | Self::FatCut | Self::FatOverlap)
+    }
+
     /// The name in reports.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -70,6 +70,8 @@ pub struct Slice {
     pub encrypted: bool,
     /// The first segment that does not fit into the file: xnu refuses to load such a slice.
     pub cut: Option<Cut>,
+    /// What is wrong with its place in a universal file. A signature has it among its own flaws too.
+    pub misplaced: Vec<Flaw>,
     /// The code signature, if there is one.
     pub signature: Option<Signature>,
 }
@@ -159,7 +161,7 @@ fn read_slice(source: &dyn Source, part: &Part) -> Result<Slice, Unread> {
     if part.cpu.is_some_and(|cpu| cpu != image.cpu) {
         flaws.push(Flaw::at(FlawKind::FatArch, part.offset));
     }
-    let signature = signature::verify(&window, &image, flaws).map_err(unread)?;
+    let signature = signature::verify(&window, &image, flaws.clone()).map_err(unread)?;
     let (platform, minos) = image.platform();
     Ok(Slice {
         arch: arch::name(image.cpu),
@@ -175,6 +177,7 @@ fn read_slice(source: &dyn Source, part: &Part) -> Result<Slice, Unread> {
         dylibs: image.dylibs,
         weak_dylibs: image.weak_dylibs,
         rpaths: image.rpaths,
+        misplaced: flaws,
         signature,
     })
 }
