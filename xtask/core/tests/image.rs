@@ -33,7 +33,7 @@ targets = ["linux-amd64", "darwin-arm64"]
 [[image]]
 name = "tool"
 package = "tool"
-repository = "ghcr.io/owner/tool"
+repository = "registry.example/owner/tool"
 base = "debian:12@sha256:1111111111111111111111111111111111111111111111111111111111111111"
 targets = ["linux-amd64"]
 args = ["serve"]
@@ -46,9 +46,9 @@ tags = ["{version}", "{major}.{minor}", "latest"]
 /// (text of the plan, what it becomes, part of the message, part of the cure)
 const REFUSED: &[(&str, &str, &str, &str)] = &[
     ("package = \"tool\"", "package = \"tol\"", "names `tol`", "did you mean `tool`?"),
-    ("ghcr.io/owner/tool", "owner/tool", "`repository` is `owner/tool`", "ghcr.io/owner/name"),
-    ("ghcr.io/owner/tool", "ghcr.io/Owner/tool", "`repository` is", "in lower case"),
-    ("ghcr.io/owner/tool", "ghcr.io/owner/tool:1", "`repository` is", "registry and path"),
+    ("registry.example/owner/tool", "owner/tool", "`repository` is `owner/tool`", "registry.example/owner/name"),
+    ("registry.example/owner/tool", "registry.example/Owner/tool", "`repository` is", "in lower case"),
+    ("registry.example/owner/tool", "registry.example/owner/tool:1", "`repository` is", "registry and path"),
     (
         "debian:12@sha256:1111",
         "debian:12@sha256:11",

@@ -384,7 +384,7 @@ mod tests {
         for (short, full) in [
             ("rust:1-alpine@sha256:0", "docker.io/library/rust:1-alpine@sha256:0"),
             ("owner/image", "docker.io/owner/image"),
-            ("quay.io/a/b:1", "quay.io/a/b:1"),
+            ("registry.example/a/b:1", "registry.example/a/b:1"),
             ("localhost/a", "localhost/a"),
             ("registry:5000/a", "registry:5000/a"),
         ] {

@@ -120,7 +120,7 @@ mod tests {
             ("debian:12@sha256:ab", "docker.io/library/debian@sha256:ab"),
             ("127.0.0.1:5000/a/b:1@sha256:ab", "127.0.0.1:5000/a/b@sha256:ab"),
             ("localhost:5000/a@sha256:ab", "localhost:5000/a@sha256:ab"),
-            ("ghcr.io/a/b:1", "ghcr.io/a/b:1"),
+            ("registry.example/a/b:1", "registry.example/a/b:1"),
         ] {
             assert_eq!(pinned(given), taken);
         }
@@ -132,7 +132,7 @@ mod tests {
             ("127.0.0.1:5000/a", true),
             ("localhost/a", true),
             ("localhost.example.com/a", false),
-            ("ghcr.io/127.0.0.1", false),
+            ("registry.example/127.0.0.1", false),
         ] {
             assert_eq!(plain(name), is_plain, "{name}");
         }

@@ -69,7 +69,7 @@ fn repository(at: &At, problems: &mut Problems) {
         problems.add(
             at.line,
             message,
-            "write registry and path, as `ghcr.io/owner/name`, in lower case",
+            "write registry and path, as `registry.example/owner/name`, in lower case",
         );
     }
 }
