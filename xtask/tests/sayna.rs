@@ -145,3 +145,16 @@ fn a_release_is_rehearsed_and_says_what_changed() {
         .expect(2)
         .says(&["no release notes for v0.2.0", "write a section `## [0.2.0]`"]);
 }
+
+#[test]
+fn the_images_are_a_matrix_of_their_own() {
+    let folder = project();
+    let output = folder.join("output");
+    run(xtask(folder.path(), &["plan", "--matrix"]).env("GITHUB_OUTPUT", &output)).expect(0);
+    let said = fs::read_to_string(output).unwrap();
+    let images = said.lines().find_map(|line| line.strip_prefix("images=")).unwrap();
+    let images: serde_json::Value = serde_json::from_str(images).unwrap();
+    let platforms: Vec<_> =
+        images["include"].as_array().unwrap().iter().map(|row| &row["platform"]).collect();
+    assert_eq!(platforms, ["linux-amd64", "linux-arm64"]);
+}

@@ -46,9 +46,24 @@ tags = ["{version}", "{major}.{minor}", "latest"]
 /// (text of the plan, what it becomes, part of the message, part of the cure)
 const REFUSED: &[(&str, &str, &str, &str)] = &[
     ("package = \"tool\"", "package = \"tol\"", "names `tol`", "did you mean `tool`?"),
-    ("registry.example/owner/tool", "owner/tool", "`repository` is `owner/tool`", "registry.example/owner/name"),
-    ("registry.example/owner/tool", "registry.example/Owner/tool", "`repository` is", "in lower case"),
-    ("registry.example/owner/tool", "registry.example/owner/tool:1", "`repository` is", "registry and path"),
+    (
+        "registry.example/owner/tool",
+        "owner/tool",
+        "`repository` is `owner/tool`",
+        "registry.example/owner/name",
+    ),
+    (
+        "registry.example/owner/tool",
+        "registry.example/Owner/tool",
+        "`repository` is",
+        "in lower case",
+    ),
+    (
+        "registry.example/owner/tool",
+        "registry.example/owner/tool:1",
+        "`repository` is",
+        "registry and path",
+    ),
     (
         "debian:12@sha256:1111",
         "debian:12@sha256:11",

@@ -32,9 +32,11 @@ pub(crate) fn run(root: Option<&Path>, args: &PlanArgs) -> anyhow::Result<Exit> 
         let matrix = plan.matrix();
         println!("{matrix}");
         if let Some(output) = std::env::var_os("GITHUB_OUTPUT").filter(|path| !path.is_empty()) {
-            let images = plan.image_matrix();
-            files::append(Path::new(&output), &format!("matrix={matrix}\nimages={images}\n"))
-                .context("GITHUB_OUTPUT names a file")?;
+            let mut outputs = format!("matrix={matrix}\n");
+            if !plan.config.images.is_empty() {
+                outputs += &format!("images={}\n", plan.image_matrix());
+            }
+            files::append(Path::new(&output), &outputs).context("GITHUB_OUTPUT names a file")?;
         }
     } else if args.json {
         println!("{:#}", plan.to_json());

@@ -188,7 +188,7 @@ fn files_that_no_release_holds() {
     world.folder.write("a b", "x");
     world.folder.write("unplanned", "x");
     upload(&["dist/tool-linux-amd64", "other/tool-linux-amd64"]).expect(2).says(&["two files"]);
-    upload(&["empty/tool-linux-amd64"]).expect(2).says(&["tool-linux-amd64 is empty"]);
+    upload(&["empty/tool-linux-amd64"]).expect(2).says(&["empty/tool-linux-amd64", "is empty"]);
     upload(&["a b"]).expect(2).says(&["`a b`"]);
     upload(&["unplanned"]).expect(2).says(&["`unplanned` is no asset of the plan"]);
     upload(&["missing"]).expect(2).says(&["`missing` is no file"]);

@@ -300,7 +300,12 @@ pub(super) const IMAGE: Section = Section {
     keys: &[
         key("name", Text, Required, "Name on the command line and of the files it is made in."),
         key("package", Text, Required, "The package whose program it holds, at `/usr/local/bin`."),
-        key("repository", Text, Required, "Registry and path, such as `registry.example/owner/name`."),
+        key(
+            "repository",
+            Text,
+            Required,
+            "Registry and path, such as `registry.example/owner/name`.",
+        ),
         key(
             "base",
             Text,

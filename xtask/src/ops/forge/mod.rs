@@ -414,7 +414,11 @@ fn check_files(order: &Order) -> anyhow::Result<()> {
     let mut problems = Vec::new();
     for (name, expected) in &order.goal.assets {
         if expected.size == 0 {
-            problems.push(format!("{name} is empty: a release holds no empty asset"));
+            let path = order.files.get(name).map_or(Path::new(name), PathBuf::as_path);
+            problems.push(format!(
+                "`{}` is empty, and a release holds no empty asset: build it again",
+                path.display()
+            ));
         }
         if expected.size >= LARGEST {
             problems.push(format!(
