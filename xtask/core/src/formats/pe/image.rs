@@ -6,11 +6,10 @@ use alloc::vec::Vec;
 use core::mem::size_of;
 use object::LittleEndian as LE;
 use object::pe::{
-    DllFlags, FileFlags, IMAGE_FILE_MACHINE_AMD64, IMAGE_FILE_MACHINE_ARM64,
-    IMAGE_FILE_MACHINE_ARMNT, IMAGE_FILE_MACHINE_I386, IMAGE_NT_OPTIONAL_HDR32_MAGIC,
-    IMAGE_NT_OPTIONAL_HDR64_MAGIC, IMAGE_NT_SIGNATURE, IMAGE_NUMBEROF_DIRECTORY_ENTRIES,
-    ImageDataDirectory, ImageDosHeader, ImageFileHeader, ImageOptionalHeader32,
-    ImageOptionalHeader64, ImageSectionHeader, Machine, Subsystem,
+    DllFlags, FileFlags, IMAGE_NT_OPTIONAL_HDR32_MAGIC, IMAGE_NT_OPTIONAL_HDR64_MAGIC,
+    IMAGE_NT_SIGNATURE, IMAGE_NUMBEROF_DIRECTORY_ENTRIES, ImageDataDirectory, ImageDosHeader,
+    ImageFileHeader, ImageOptionalHeader32, ImageOptionalHeader64, ImageSectionHeader, Machine,
+    Subsystem,
 };
 use object::pod::{self, Pod};
 
@@ -89,18 +88,6 @@ impl Image {
         source.read_at(at, &mut bytes).map_err(unread)?;
         at += optional_len as u64;
         let (is_64, optional, mut rest) = optional_header(&bytes)?;
-        // Windows refuses it: "not a valid Win32 application".
-        let disagrees = match file.machine.get(LE) {
-            IMAGE_FILE_MACHINE_AMD64 | IMAGE_FILE_MACHINE_ARM64 => !is_64,
-            IMAGE_FILE_MACHINE_I386 | IMAGE_FILE_MACHINE_ARMNT => is_64,
-            _ => false,
-        };
-        if disagrees {
-            let bits = if is_64 { 64 } else { 32 };
-            return Err(damaged(format!(
-                "the optional header is that of a {bits}-bit program, and the machine is not"
-            )));
-        }
 
         let mut directories = Vec::new();
         let count = (optional.directories as usize).min(IMAGE_NUMBEROF_DIRECTORY_ENTRIES);
