@@ -2,34 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod common;
+
+use common::GOOD;
 use serde_json::{Value, json};
 use xtask_core::image::{Base, Blob, Found, Recipe, Wanted, blobs, index, judge, layout_of, tags};
 use xtask_core::plan::Config;
 
-const PLAN: &str = r#"
-[release]
-repository = "owner/name"
-
-[[target]]
-platform = "linux-amd64"
-triple = "x86_64-unknown-linux-gnu"
-builder = "zig"
-runner = "ubuntu-24.04"
-glibc-floor = "2.17"
-
-[[target]]
-platform = "darwin-arm64"
-triple = "aarch64-apple-darwin"
-builder = "native"
-runner = "macos-15"
-macos-min = "11.0"
-
-[[package]]
-name = "tool"
-kind = "rust"
-path = "tool"
-targets = ["linux-amd64", "darwin-arm64"]
-
+/// An image, added to a plan without one.
+const IMAGE: &str = r#"
 [[image]]
 name = "tool"
 package = "tool"
@@ -42,6 +23,10 @@ description = "A tool"
 licenses = "MIT"
 tags = ["{version}", "{major}.{minor}", "latest"]
 "#;
+
+fn plan() -> String {
+    format!("{GOOD}{IMAGE}")
+}
 
 /// (text of the plan, what it becomes, part of the message, part of the cure)
 const REFUSED: &[(&str, &str, &str, &str)] = &[
@@ -99,8 +84,9 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
 
 #[test]
 fn what_cannot_be_an_image_is_refused() {
-    Config::parse(PLAN).unwrap();
-    let (before, image) = PLAN.split_once("[[image]]").unwrap();
+    Config::parse(&plan()).unwrap();
+    let plan = plan();
+    let (before, image) = plan.split_once("[[image]]").unwrap();
     for (old, new, message, cure) in REFUSED {
         assert!(image.contains(old), "{old}");
         let text = format!("{before}[[image]]{}", image.replacen(old, new, 1));
@@ -108,7 +94,7 @@ fn what_cannot_be_an_image_is_refused() {
         let told = problems.iter().any(|p| p.message.contains(message) && p.cure.contains(cure));
         assert!(told, "{new}: {problems:#?}");
     }
-    let twice = format!("{PLAN}\n[[image]]{image}");
+    let twice = format!("{plan}\n[[image]]{image}");
     let problems = Config::parse(&twice).expect_err("two of one name");
     assert!(problems.iter().any(|p| p.message == "a second image `tool`"), "{problems:?}");
 }
@@ -128,7 +114,7 @@ fn base() -> Base {
 
 /// A recipe, and the image that follows from it.
 fn with<R>(work: impl FnOnce(&Wanted<'_>, &Found) -> R) -> R {
-    let config = Config::parse(PLAN).unwrap();
+    let config = Config::parse(&plan()).unwrap();
     let (base, program, diff_id) = (base(), "a".repeat(64), "b".repeat(64));
     let recipe = Recipe {
         image: &config.images[0],
@@ -265,7 +251,7 @@ fn what_is_no_descriptor_is_told() {
 /// `latest` goes to the highest stable release, a line's tag to the highest of its line, and neither back.
 #[test]
 fn tags_move_forward_only() {
-    let config = Config::parse(PLAN).unwrap();
+    let config = Config::parse(&plan()).unwrap();
     let published = ["v1.2.4", "v1.10.0", "v2.0.0-rc.1", "nightly"].map(String::from);
     for (version, wanted) in [
         ("1.2.3", &["1.2.3"][..]),
