@@ -7,22 +7,28 @@ use crate::report::{Failure, Kind, Phase};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-/// How far a child came. Only the child moves it on.
+/// How far a child came. Only the child moves it on, from [`State::Ours`] that its parent sets. The
+/// numbers are words, so that a library that fills all shared memory with some value hits none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum State {
     /// In code of ours: what goes wrong now is no fault of the library.
-    Ours = 0,
+    Ours = u32::from_be_bytes(*b"ours"),
     /// In dlopen.
-    Loading = 1,
+    Loading = u32::from_be_bytes(*b"load"),
     /// dlopen succeeded.
-    Loaded = 2,
+    Loaded = u32::from_be_bytes(*b"here"),
     /// In dlclose.
-    Unloading = 3,
+    Unloading = u32::from_be_bytes(*b"drop"),
     /// All done, and all was well.
-    Unloaded = 4,
+    Unloaded = u32::from_be_bytes(*b"gone"),
     /// All done; the failure is in the record.
-    Failed = 5,
+    Failed = u32::from_be_bytes(*b"fail"),
+}
+
+impl State {
+    const ALL: [Self; 6] =
+        [Self::Ours, Self::Loading, Self::Loaded, Self::Unloading, Self::Unloaded, Self::Failed];
 }
 
 /// Room for the message and the names that go with it, in bytes.
@@ -43,15 +49,10 @@ pub struct Record {
 impl Record {
     /// The state last set.
     pub fn state(&self) -> State {
-        match self.state.load(Ordering::Acquire) {
-            0 => State::Ours,
-            2 => State::Loaded,
-            3 => State::Unloading,
-            4 => State::Unloaded,
-            5 => State::Failed,
-            // Other numbers are the work of a library, which was being loaded then.
-            _ => State::Loading,
-        }
+        let number = self.state.load(Ordering::Acquire);
+        let known = State::ALL.into_iter().find(|state| *state as u32 == number);
+        // Other numbers are the work of a library, which was being loaded then.
+        known.unwrap_or(State::Loading)
     }
 
     /// Moves on.
@@ -147,6 +148,7 @@ mod tests {
     #[test]
     fn a_failure_comes_back_as_it_was() {
         let record = blank();
+        record.set_state(State::Ours);
         assert_eq!(record.state(), State::Ours);
         let failure = Failure {
             needed_by: vec![b"a".to_vec(), b"b".to_vec()],
@@ -172,5 +174,20 @@ mod tests {
         }
         assert_eq!(record.state(), State::Loading);
         assert_eq!(record.failure().error.len(), ROOM);
+    }
+
+    #[test]
+    fn no_filling_of_memory_is_an_end() {
+        let record = blank();
+        for byte in 0..=u8::MAX {
+            for number in [u32::from(byte), u32::from_ne_bytes([byte; 4])] {
+                record.state.store(number, Ordering::Relaxed);
+                assert_eq!(record.state(), State::Loading, "{number:#x}");
+            }
+        }
+        for state in State::ALL {
+            record.set_state(state);
+            assert_eq!(record.state(), state);
+        }
     }
 }
