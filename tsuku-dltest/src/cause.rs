@@ -22,6 +22,8 @@ const TELLING: &[(&str, Kind)] = &[
     ("cannot dynamically load", Kind::NotLoadable),
     ("cannot be dlopen()ed", Kind::NotLoadable),
     ("only ET_DYN and ET_EXEC can be loaded", Kind::NotLoadable),
+    ("Cannot allocate memory", Kind::OutOfMemory),
+    ("Out of memory", Kind::OutOfMemory),
     ("wrong ELF class", Kind::WrongArch),
     ("ELF file data encoding not", Kind::WrongArch),
     ("file too short", Kind::Corrupt),
@@ -40,6 +42,7 @@ const TELLING: &[(&str, Kind)] = &[
     ("invalid target namespace", Kind::Other),
     ("DT_RELR without GLIBC_ABI_DT_RELR", Kind::Corrupt),
     ("cannot map zero-fill pages", Kind::Corrupt),
+    ("failed to map segment", Kind::Corrupt),
     ("cannot apply additional memory protection", Kind::Corrupt),
     ("cannot change memory protections", Kind::Corrupt),
     // musl
@@ -54,9 +57,6 @@ const TELLING: &[(&str, Kind)] = &[
     ("Symbol not found", Kind::UndefinedSymbol),
     ("symbol not found in flat namespace", Kind::UndefinedSymbol),
     ("truncated", Kind::Corrupt),
-    // all
-    ("Cannot allocate memory", Kind::OutOfMemory),
-    ("Out of memory", Kind::OutOfMemory),
 ];
 
 /// Reads `message`, the loader's reason for not loading `path`.
@@ -212,6 +212,8 @@ mod tests {
                 "/x/libt.so: failed to map segment from shared object: Cannot allocate memory",
                 Kind::OutOfMemory,
             ),
+            ("/x/libt.so: cannot map zero-fill pages: Cannot allocate memory", Kind::OutOfMemory),
+            ("/x/libt.so: failed to map segment from shared object", Kind::Corrupt),
             ("/x/libt.so: shared object cannot be dlopen()ed", Kind::NotLoadable),
             ("libq.so: wrong ELF class: ELFCLASS32", Kind::WrongArch),
             ("libq.so: file too short", Kind::Corrupt),

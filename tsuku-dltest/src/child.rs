@@ -163,8 +163,7 @@ fn check(path: &[u8], root: Option<&[u8]>) -> Result<Target, Failure> {
     }
     let Some(slash) = path.iter().rposition(|byte| *byte == b'/') else {
         return match root {
-            // The loader searches its default directories.
-            None => Target::plain(path),
+            None => named(path),
             Some(_) => Err(outside(path, b"a name to search for")),
         };
     };
@@ -177,6 +176,16 @@ fn check(path: &[u8], root: Option<&[u8]>) -> Result<Target, Failure> {
         None => Target::plain(path)?,
     };
     check_file(target.name.as_bytes(), path)?;
+    Ok(target)
+}
+
+/// A name without a slash, for which the loader searches. What it will find is checked too.
+fn named(name: &[u8]) -> Result<Target, Failure> {
+    let target = Target::plain(name)?;
+    #[cfg(target_os = "linux")]
+    if let Some(found) = search::locate(&SystemFiles, name, library_path().as_deref()) {
+        check_file(&found, &found)?;
+    }
     Ok(target)
 }
 
@@ -317,7 +326,13 @@ fn examine(record: &Record, path: &[u8], again: bool) {
         return record.fail(&Failure { needed_by, ..failure.clone() });
     }
     #[cfg(target_os = "linux")]
-    if again && let Ok(name) = CString::new(path) {
+    if again
+        && let Ok(target) = check(path, None)
+        && let Some(root) = nodes.into_iter().next()
+    {
+        // The name by which the loader knows it.
+        let name = if path.contains(&b'/') { None } else { root.path };
+        let name = name.and_then(|path| CString::new(path).ok()).unwrap_or(target.name);
         sys::crash_again(record, &name);
     }
 }

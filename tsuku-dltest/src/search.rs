@@ -41,13 +41,11 @@ const MOST: usize = 1024;
 /// stands once, where it was first needed; the root is the first node.
 pub fn walk(files: &impl Files, path: &[u8], library_path: Option<&[u8]>) -> Vec<Node> {
     let system = System::of(files, library_path);
-    let root = Node {
-        name: path.to_vec(),
-        path: Some(absolute(files, path)),
-        library: files.library(path),
-        parent: None,
-        searched: Vec::new(),
+    let (found, library, searched) = match path.contains(&b'/') {
+        true => (Some(absolute(files, path)), files.library(path), Vec::new()),
+        false => system.find(files, &[], 0, path),
     };
+    let root = Node { name: path.to_vec(), path: found, library, parent: None, searched };
     let mut known: BTreeSet<Vec<u8>> = BTreeSet::new();
     known.extend(root.library.iter().filter_map(|library| library.soname.clone()));
     let mut nodes = vec![root];
@@ -63,6 +61,18 @@ pub fn walk(files: &impl Files, path: &[u8], library_path: Option<&[u8]>) -> Vec
         at += 1;
     }
     nodes
+}
+
+/// The file that the loader finds for `name`, a name without a slash. It does not search for the
+/// libraries of this program itself.
+pub fn locate(files: &impl Files, name: &[u8], library_path: Option<&[u8]>) -> Option<Vec<u8>> {
+    let system = System::of(files, library_path);
+    let glibc: [&[u8]; 2] = [b"libc.so.6", b"libdl.so.2"];
+    let loaded = match system.libc {
+        Libc::Glibc => glibc.contains(&name) || name.starts_with(b"ld-linux"),
+        Libc::Musl => system.is_libc(name),
+    };
+    if loaded { None } else { system.find(files, &[], 0, name).0 }
 }
 
 /// The names from the root to `nodes[index]`: paths where known.
@@ -139,7 +149,10 @@ impl System {
     /// Looks for `name`, needed by `nodes[parent]`.
     fn find(&self, files: &impl Files, nodes: &[Node], parent: usize, name: &[u8]) -> Found {
         if name.contains(&b'/') {
-            return (Some(name.to_vec()), files.library(name), Vec::new());
+            // musl takes such a name as it is.
+            let origin = nodes.get(parent).filter(|_| self.libc == Libc::Glibc);
+            let name = origin.map_or_else(|| name.to_vec(), |node| self.with_origin(node, name));
+            return (Some(name.clone()), files.library(&name), Vec::new());
         }
         let mut searched = Vec::new();
         let mut unusable = None;
@@ -211,16 +224,20 @@ impl System {
 
     /// Adds the entries of a list of directories, `$ORIGIN` being that of `node`.
     fn expand(&self, places: &mut Vec<Vec<u8>>, node: &Node, list: Option<Vec<u8>>) {
-        let path = node.path.as_deref().unwrap_or_default();
-        let slash = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-        let origin = if slash == 0 { self.directory.as_slice() } else { &path[..slash] };
         for entry in list.iter().flat_map(|list| list.split(|byte| *byte == b':')) {
-            let entry = replace(entry, b"${ORIGIN}", origin);
-            let entry = replace(&entry, b"$ORIGIN", origin);
+            let entry = self.with_origin(node, entry);
             if !entry.is_empty() {
                 places.push(entry);
             }
         }
+    }
+
+    /// `text` with the directory of `node` for `$ORIGIN`.
+    fn with_origin(&self, node: &Node, text: &[u8]) -> Vec<u8> {
+        let path = node.path.as_deref().unwrap_or_default();
+        let slash = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+        let origin = if slash == 0 { self.directory.as_slice() } else { &path[..slash] };
+        replace(&replace(text, b"${ORIGIN}", origin), b"$ORIGIN", origin)
     }
 
     /// The path that glibc's cache has for `name` (format: `struct cache_file_new` in dl-cache.h).

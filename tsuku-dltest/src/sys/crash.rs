@@ -63,11 +63,13 @@ unsafe extern "C" fn note(info: *mut libc::dl_phdr_info, _: usize, _: *mut c_voi
         {
             return 0;
         }
-        for index in 0..usize::from(info.dlpi_phnum) {
+        let zeros = ZEROS.load(Ordering::Relaxed);
+        // Without /dev/zero nothing can be told.
+        let headers = if zeros < 0 { 0 } else { usize::from(info.dlpi_phnum) };
+        for index in 0..headers {
             let segment = &*info.dlpi_phdr.add(index);
             if segment.p_type == libc::PT_GNU_RELRO {
                 let address = (info.dlpi_addr + segment.p_vaddr) as usize;
-                let zeros = ZEROS.load(Ordering::Relaxed);
                 let written = libc::read(zeros, without_provenance_mut(address), 1);
                 let record = &*RECORD.load(Ordering::Relaxed);
                 record.note_crash(if written == 1 {
