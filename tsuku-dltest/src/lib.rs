@@ -102,10 +102,7 @@ fn version(verbose: bool) -> String {
         text += &format!(
             "libc: {}\nglibc floor: {}\nsandbox: {}\nprocessors: {}\n",
             env!("TSUKU_DLTEST_LIBC"),
-            sys::File::open(b"/proc/self/exe", 0)
-                .ok()
-                .and_then(|program| elf::glibc_floor(&program))
-                .unwrap_or_else(|| String::from("none")),
+            glibc_floor(),
             sys::abilities(),
             sys::processors()
         );
@@ -113,29 +110,54 @@ fn version(verbose: bool) -> String {
     text
 }
 
+/// The oldest glibc that this program runs on, read from its own file.
+fn glibc_floor() -> String {
+    if !cfg!(target_env = "gnu") {
+        return String::from("none");
+    }
+    let floor = |path: &[u8]| elf::glibc_floor(&sys::File::open(path, 0).ok()?);
+    let floor = floor(b"/proc/self/exe");
+    // Without /proc.
+    #[cfg(target_os = "linux")]
+    let floor = floor.or_else(|| {
+        let program = sys::File::open(&sys::executed_path()?, 0).ok()?;
+        elf::glibc_floor(&program)
+    });
+    // If a loader was asked to run this program, these are the loader's.
+    floor.unwrap_or_else(|| String::from("unknown"))
+}
+
 fn test(request: &Request<'_>, started: schedule::Millis) -> Result<i32, Stop> {
-    let lists = read_lists(request)?;
+    let lists = read_lists(request, started.saturating_add(request.limits.deadline))?;
     let paths = paths(request, &lists);
     if paths.is_empty() {
         return Err(Stop::Usage(String::from("no library to test: the list is empty")));
     }
-    sys::ignore_broken_pipes();
-    let mut unwritten = None;
-    let tested = supervise::run(&paths, &settings(request), started, |index, verdict| {
-        if request.lines && unwritten.is_none() {
+    sys::survive_failing_writes();
+    let mut answer = Vec::new();
+    let mut written = Ok(());
+    let tested = supervise::run(&paths, &settings(request), started, |ended| {
+        if !request.lines || written.is_err() {
+            return;
+        }
+        if let Some((index, verdict)) = ended {
             let mut line = String::new();
             json::entry(&mut line, paths.get(index).copied().unwrap_or_default(), verdict);
             line.push('\n');
-            unwritten = write(&line).err();
+            answer.extend_from_slice(line.as_bytes());
         }
+        // A caller that does not read must not keep this process from its other work.
+        written = sys::write_some(libc::STDOUT_FILENO, &answer)
+            .map(|count| drop(answer.drain(..count)))
+            .map_err(unwritten);
     })
     .map_err(Stop::NoAnswer)?;
     let verdicts = tested.verdicts;
-    let written = match unwritten {
-        Some(stop) => Err(stop),
-        None if request.lines => Ok(()),
-        None => write(&json::array(paths.iter().copied().zip(&verdicts))),
-    };
+    if !request.lines {
+        answer = json::array(paths.iter().copied().zip(&verdicts)).into_bytes();
+    }
+    tested.leftovers.heed_signals();
+    let written = written.and_then(|()| write(&answer));
     tested.leftovers.sweep();
     written?;
     Ok(if verdicts.iter().all(Verdict::loaded) { exit::LOADED } else { exit::FAILED })
@@ -154,20 +176,23 @@ fn settings<'a>(request: &Request<'a>) -> supervise::Settings<'a> {
     }
 }
 
-/// The contents of the lists among the inputs, in their order.
-fn read_lists(request: &Request<'_>) -> Result<Vec<Vec<u8>>, Stop> {
+/// The contents of the lists among the inputs, in their order. Who writes them has time until then.
+fn read_lists(request: &Request<'_>, until: schedule::Millis) -> Result<Vec<Vec<u8>>, Stop> {
     let mut lists = Vec::new();
     for input in &request.inputs {
-        let (bytes, name) = match input {
+        let path = match input {
             Input::Path(_) => continue,
-            Input::Stdin => (sys::read_stdin(LONGEST_LIST), b"standard input".as_slice()),
-            Input::List(path) => {
-                let file = sys::File::open(path, 0);
-                (file.and_then(|file| sys::read_all(&file, LONGEST_LIST)), *path)
-            }
+            Input::Stdin => None,
+            Input::List(path) => Some(*path),
         };
-        lists.push(bytes.map_err(|error| {
-            Stop::Usage(format!("cannot read {}: {error}", String::from_utf8_lossy(name)))
+        lists.push(sys::read_list(path, LONGEST_LIST, until).map_err(|error| {
+            let name = String::from_utf8_lossy(path.unwrap_or(b"standard input"));
+            match error {
+                sys::Errno(libc::ETIME) => Stop::NoAnswer(format!(
+                    "cannot read {name}: its end did not come before the deadline"
+                )),
+                error => Stop::Usage(format!("cannot read {name}: {error}")),
+            }
         })?);
     }
     Ok(lists)
@@ -195,21 +220,24 @@ fn paths<'a>(request: &Request<'a>, lists: &'a [Vec<u8>]) -> Vec<&'a [u8]> {
 fn explain(path: &[u8], started: schedule::Millis) -> Result<i32, Stop> {
     let request = Request { inputs: alloc::vec![Input::Path(path)], ..Request::default() };
     let tested =
-        supervise::run(&[path], &settings(&request), started, |_, _| {}).map_err(Stop::NoAnswer)?;
+        supervise::run(&[path], &settings(&request), started, |_| {}).map_err(Stop::NoAnswer)?;
+    tested.leftovers.heed_signals();
     tested.leftovers.sweep();
     let Some(verdict) = tested.verdicts.first() else { return Ok(exit::FAILED) };
     let nodes = search::walk(&child::SystemFiles, path, child::library_path().as_deref());
-    write(&explain::page(&nodes, verdict, sys::is_terminal()))?;
+    write(explain::page(&nodes, verdict, sys::is_terminal()).as_bytes())?;
     Ok(if verdict.loaded() { exit::LOADED } else { exit::FAILED })
 }
 
 fn print(text: &str) -> Result<i32, Stop> {
-    sys::ignore_broken_pipes();
-    write(text).map(|()| exit::LOADED)
+    sys::survive_failing_writes();
+    write(text.as_bytes()).map(|()| exit::LOADED)
 }
 
-fn write(text: &str) -> Result<(), Stop> {
-    sys::write_all(libc::STDOUT_FILENO, text.as_bytes()).map_err(|error| {
-        Stop::NoAnswer(format!("cannot write the answer to standard output: {error}"))
-    })
+fn write(bytes: &[u8]) -> Result<(), Stop> {
+    sys::write_all(libc::STDOUT_FILENO, bytes).map_err(unwritten)
+}
+
+fn unwritten(error: sys::Errno) -> Stop {
+    Stop::NoAnswer(format!("cannot write the answer to standard output: {error}"))
 }

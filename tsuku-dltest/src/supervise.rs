@@ -78,25 +78,34 @@ pub struct Tested {
 }
 
 /// Processes that were killed and are not gone yet. Nothing is waited for before [`Leftovers::sweep`].
-pub struct Leftovers(Option<Parent>);
+pub struct Leftovers {
+    parent: Parent,
+    swept: bool,
+}
 
 impl Leftovers {
+    /// From now on a signal that asks to stop ends this process at once, also while it waits for the
+    /// caller to read.
+    pub fn heed_signals(&self) {
+        self.parent.heed_signals();
+    }
+
     /// Waits for them, not for ever. The caller has its answer by then, and waits for this program.
     pub fn sweep(self) {
-        if let Some(parent) = self.0 {
-            sweep_all(&parent, now() + SWEEP);
+        if !self.swept {
+            sweep_all(&self.parent, now() + SWEEP);
         }
     }
 }
 
-/// Tests the libraries at `paths`. `ended` is called for each as it ends, with its index. `started`
-/// is when the program was, from which the deadline counts. The error is a line for people: there is
-/// no answer then.
+/// Tests the libraries at `paths`. `ended` is called for each as it ends, with its index, and now and
+/// then with nothing. `started` is when the program was, from which the deadline counts. The error is a
+/// line for people: there is no answer then.
 pub fn run(
     paths: &[&[u8]],
     settings: &Settings<'_>,
     started: Millis,
-    mut ended: impl FnMut(usize, &Verdict),
+    mut ended: impl FnMut(Option<(usize, &Verdict)>),
 ) -> Result<Tested, String> {
     let parent = Parent::prepare(settings.sandbox)?;
     if settings.verbose {
@@ -110,13 +119,15 @@ pub fn run(
     verdicts.resize(paths.len(), None);
     let mut running: Vec<Running> = Vec::new();
     let mut crashed: Vec<Crashed> = Vec::new();
-    let mut finish = |index: usize, verdict: Verdict| {
-        ended(index, &verdict);
+    let mut finish = |end: Option<(usize, Verdict)>| {
+        ended(end.as_ref().map(|(index, verdict)| (*index, verdict)));
+        let Some((index, verdict)) = end else { return };
         if let Some(slot) = verdicts.get_mut(index) {
             *slot = Some(verdict);
         }
     };
     while !(schedule.is_done() && crashed.is_empty()) {
+        finish(None);
         let mut trouble = None;
         while let Some(index) = schedule.start(clock()) {
             match parent.start(Task::Test { path: path(index), root: settings.root }) {
@@ -169,7 +180,7 @@ pub fn run(
                 .flatten();
             match look {
                 Some(look) => crashed.push(Crashed { index, verdict, look }),
-                None => finish(index, verdict),
+                None => finish(Some((index, verdict))),
             }
         }
         let mut at = 0;
@@ -182,7 +193,7 @@ pub fn run(
             if let Some(found) = found {
                 look::explain(&mut it.verdict, found);
             }
-            finish(it.index, it.verdict);
+            finish(Some((it.index, it.verdict)));
         }
         for index in overdue {
             if let Some(it) = running.iter_mut().find(|it| it.index == index) {
@@ -194,7 +205,7 @@ pub fn run(
                 None => String::from("not tested: the time for all libraries was used up"),
                 Some(error) => format!("not tested: cannot start a process: {error}"),
             };
-            finish(index, Verdict::not_tested(why));
+            finish(Some((index, Verdict::not_tested(why))));
         }
     }
     // Those that end early can wait until the last of many processes is gone.
@@ -204,7 +215,7 @@ pub fn run(
         verdicts: verdicts
             .map(|verdict| verdict.unwrap_or_else(|| Verdict::not_tested("not tested")))
             .collect(),
-        leftovers: Leftovers((!swept).then_some(parent)),
+        leftovers: Leftovers { parent, swept },
     })
 }
 

@@ -262,8 +262,7 @@ unsafe fn clean_library_path(variable: usize, value: usize) -> usize {
             while next < end && !is_separator(get(next)) {
                 next += 1;
             }
-            let from_root =
-                get::<u8>(entry) == b'/' || match_any(entry, c"$ORIGIN|${ORIGIN}|") != 0;
+            let from_root = get::<u8>(entry) == b'/' || begins_with_origin(entry);
             if next > entry && (from_root || directory_length > 0) {
                 if out > first {
                     put(out, b':');
@@ -280,6 +279,21 @@ unsafe fn clean_library_path(variable: usize, value: usize) -> usize {
         }
         put(out, 0u8);
         if out == first { 0 } else { new }
+    }
+}
+
+/// Whether the loader reads the beginning of an entry as the directory of this program. musl takes the
+/// words literally in this list, and glibc those of longer names.
+unsafe fn begins_with_origin(entry: usize) -> bool {
+    if cfg!(target_env = "musl") {
+        return false;
+    }
+    // SAFETY: the entry is NUL-terminated, and no byte behind the NUL is read.
+    unsafe {
+        let behind = match_any(entry, c"$ORIGIN|");
+        match_any(entry, c"${ORIGIN}|") != 0
+            || (behind != 0
+                && !matches!(get::<u8>(behind), b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_'))
     }
 }
 
@@ -305,7 +319,7 @@ unsafe fn current_directory(buffer: usize, size: usize) -> usize {
             if byte == 0 {
                 return at - buffer;
             }
-            if is_separator(byte) || byte == b'$' {
+            if is_separator(byte) || (byte == b'$' && cfg!(target_env = "gnu")) {
                 return 0;
             }
             at += 1;

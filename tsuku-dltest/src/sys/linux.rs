@@ -3,14 +3,14 @@
 //! Old kernels are served (3.10): what came later is called directly, and ENOSYS or EPERM read as
 //! "absent".
 
-use super::posix::{Errno, File, exit_now, thread_links, write_all};
+use super::posix::{Errno, File, exit_now, nothing_to_read, thread_links, write_all};
 use super::processes::{Crowd, contents, field, number, put, tasks};
 use super::sandbox::Restrictions;
 use super::shared::Shared;
 use super::{Ending, Sandbox, now};
 use crate::child::Task;
 use crate::elf::Source;
-use crate::record::Record;
+use crate::record::{Record, State};
 use crate::schedule::Millis;
 use alloc::format;
 use alloc::string::String;
@@ -149,16 +149,24 @@ fn wait_id(pid: i32, options: i32) -> Option<Ending> {
     }
 }
 
+/// The signals that ask a program to stop.
+const STOPPING: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
+
 /// The parent: this process, single-threaded, with nothing loaded but its libc.
 #[derive(Debug)]
 pub struct Parent {
     pid: i32,
     signals: File,
+    /// The signals that ask it to stop; those that the caller ignored do not, as under nohup(1).
+    stopping: Vec<i32>,
     null: File,
     restrictions: Restrictions,
     /// `/proc/self/task/TID/children`, where the kernel has it.
     children: Option<File>,
     tasks_before: u64,
+    /// Children that this process had before: a caller's shell may have become this program.
+    children_before: Vec<i32>,
+    session: i32,
     /// What [`thread_links`] says of this one thread, and of those of an emulator that runs it.
     thread_links: libc::nlink_t,
 }
@@ -180,6 +188,7 @@ impl Parent {
         {
             return Err(format!("--sandbox strict: this kernel has {}", abilities()));
         }
+        let mut stopping = Vec::from(STOPPING);
         // SAFETY: these calls set attributes of this process; the sets are initialised by the calls
         // that get them. Orphans of the children shall come to this process (since Linux 3.4); its
         // memory and its descriptors, under /proc, shall not be open to them, where they are not
@@ -188,16 +197,17 @@ impl Parent {
             libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
             libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
             for signal in 1..=64 {
-                libc::signal(signal, libc::SIG_DFL);
+                if libc::signal(signal, libc::SIG_DFL) == libc::SIG_IGN {
+                    stopping.retain(|it| *it != signal);
+                }
             }
             let mut all = MaybeUninit::<libc::sigset_t>::uninit();
             libc::sigfillset(all.as_mut_ptr());
             libc::sigprocmask(libc::SIG_SETMASK, all.as_ptr(), core::ptr::null_mut());
             let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
             libc::sigemptyset(mask.as_mut_ptr());
-            for signal in [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP]
-            {
-                libc::sigaddset(mask.as_mut_ptr(), signal);
+            for signal in stopping.iter().chain(&[libc::SIGCHLD]) {
+                libc::sigaddset(mask.as_mut_ptr(), *signal);
             }
             libc::signalfd(-1, mask.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
         };
@@ -205,17 +215,24 @@ impl Parent {
             Ok(fd) => File::owning(fd),
             Err(_) => return Err(failed("receive signals")),
         };
-        let null = File::open(b"/dev/null", libc::O_RDWR).map_err(|_| failed("open /dev/null"))?;
+        let null = nothing_to_read(libc::O_RDWR).map_err(|_| failed("open /dev/null"))?;
         let list = format!("/proc/self/task/{pid}/children");
-        Ok(Self {
+        // SAFETY: has no preconditions.
+        let session = unsafe { libc::getsid(0) };
+        let mut parent = Self {
             pid,
             signals,
+            stopping,
             null,
             restrictions,
             children: File::open(list.as_bytes(), libc::O_RDONLY).ok(),
             tasks_before: tasks(),
+            children_before: Vec::new(),
+            session,
             thread_links: thread_links(),
-        })
+        };
+        parent.children_before = parent.child_processes();
+        Ok(parent)
     }
 
     /// What restricts the children, for people.
@@ -236,6 +253,7 @@ impl Parent {
         // A fork would leave the locks of other threads taken for ever.
         assert_eq!(thread_links(), self.thread_links, "the parent has more threads than one");
         let record = Shared::map(-1, libc::MAP_ANONYMOUS)?;
+        record.get().set_state(State::Ours);
         let mut ends = [0; 2];
         // SAFETY: `ends` has room for two descriptors.
         Errno::check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
@@ -334,6 +352,22 @@ impl Parent {
         }
     }
 
+    /// From now on a signal that asks to stop ends this process at once. Those that came before are
+    /// dropped: they may have been a library's.
+    pub fn heed_signals(&self) {
+        // SAFETY: system calls on this process's own signals. `set` is initialised by sigemptyset.
+        unsafe {
+            let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+            libc::sigemptyset(set.as_mut_ptr());
+            for signal in &self.stopping {
+                libc::signal(*signal, libc::SIG_IGN);
+                libc::signal(*signal, libc::SIG_DFL);
+                libc::sigaddset(set.as_mut_ptr(), *signal);
+            }
+            libc::sigprocmask(libc::SIG_UNBLOCK, set.as_ptr(), core::ptr::null_mut());
+        }
+    }
+
     /// Ends this process by `signal`, as if it had never been caught.
     pub fn die_of(&self, signal: i32) -> ! {
         // SAFETY: system calls on this process's own signals. `set` is initialised by sigemptyset.
@@ -387,10 +421,22 @@ impl Parent {
 
     /// Kills what children left behind: processes that lost their own parents and so became
     /// children of this one. Returns whether there were any.
+    ///
+    /// Those of a library that is `running` are left to it: it may wait for what they do, and they go
+    /// with its process group. So are those that were here before it, with what they started.
     pub fn sweep<'a>(&self, running: impl Iterator<Item = &'a Child>) -> bool {
         let running: Vec<i32> = running.map(|child| child.pid).collect();
         let mut orphans = self.child_processes();
-        orphans.retain(|pid| !running.contains(pid));
+        orphans.retain(|pid| {
+            // SAFETY: ask for numbers of a process. Children that were not waited for keep theirs.
+            let (session, group) = unsafe { (libc::getsid(*pid), libc::getpgid(*pid)) };
+            if running.contains(&group) && !running.contains(pid) {
+                wait_id(*pid, libc::WEXITED);
+                return false;
+            }
+            let foreign = self.children_before.contains(pid) || session == self.session;
+            !foreign && !running.contains(pid)
+        });
         for pid in &orphans {
             // SAFETY: children that were not waited for keep their numbers.
             unsafe {

@@ -9,7 +9,7 @@ use super::shared::Shared;
 use super::{Ending, Sandbox, now};
 use crate::child::Task;
 use crate::environment;
-use crate::record::Record;
+use crate::record::{Record, State};
 use crate::report::Kind;
 use crate::schedule::Millis;
 use alloc::ffi::CString;
@@ -214,6 +214,7 @@ impl Parent {
     pub fn start(&self, task: Task<'_>) -> Result<Child, Errno> {
         let object = shared_memory()?;
         let record = Shared::map(object.fd(), 0)?;
+        record.get().set_state(State::Ours);
         let mut ends = [0; 2];
         // SAFETY: `ends` has room for two descriptors.
         Errno::check(unsafe { libc::pipe(ends.as_mut_ptr()) })?;
@@ -294,6 +295,9 @@ impl Parent {
         }
         None
     }
+
+    /// Signals are not caught here.
+    pub fn heed_signals(&self) {}
 
     /// Ends this process by `signal`.
     pub fn die_of(&self, signal: i32) -> ! {

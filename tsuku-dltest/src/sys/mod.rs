@@ -22,6 +22,8 @@ mod processes;
 mod sandbox;
 #[cfg(target_os = "linux")]
 pub use linux::{Child, Parent, abilities};
+#[cfg(target_os = "linux")]
+pub use posix::executed_path;
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
@@ -29,9 +31,9 @@ pub use macos::{Child, Parent, abilities, become_child};
 
 pub use posix::{
     Errno, File, Heap, O_SEARCH, abort, arguments, current_directory, die_of_panic, dlclose,
-    dlopen, end_unless, ignore_broken_pipes, is_noexec, is_terminal, let_other_threads_run, now,
-    open_standard_streams, process, processors, read_all, read_stdin, thread_links, variable,
-    write_all, write_stderr,
+    dlopen, end_unless, is_noexec, is_terminal, let_other_threads_run, now, open_standard_streams,
+    process, processors, read_all, read_list, survive_failing_writes, thread_links, variable,
+    write_all, write_some, write_stderr,
 };
 
 /// How a child ended.

@@ -100,6 +100,16 @@ pub fn variable(name: &CStr) -> Option<Vec<u8>> {
     (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) }.to_bytes().to_vec())
 }
 
+/// The path that this program was executed by; nothing where the kernel does not tell.
+#[cfg(target_os = "linux")]
+pub fn executed_path() -> Option<Vec<u8>> {
+    // SAFETY: getauxval returns 0 or what the kernel laid out: for this entry, the address of a
+    // NUL-terminated string that lives as long as the process.
+    let path = unsafe { libc::getauxval(libc::AT_EXECFN) } as *const c_char;
+    // SAFETY: as above, and not null.
+    (!path.is_null()).then(|| unsafe { CStr::from_ptr(path) }.to_bytes().to_vec())
+}
+
 /// Opens a file for nothing but its place.
 #[cfg(target_os = "linux")]
 pub const O_SEARCH: c_int = libc::O_PATH;
@@ -141,7 +151,12 @@ impl File {
         if let Some(what) = irregular(unsafe { status.assume_init() }.st_mode) {
             return Ok(Err(what));
         }
-        let file = Self::open(path, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY)?;
+        let flags = libc::O_RDONLY | libc::O_NOCTTY;
+        let file = match Self::open(path, flags | libc::O_NONBLOCK) {
+            // Somebody has a lease on it (fcntl(2)), and was just asked to give it up.
+            Err(Errno(libc::EAGAIN)) => Self::open(path, flags)?,
+            file => file?,
+        };
         // Another file may have taken the name since.
         Ok(match irregular(file.status()?.st_mode) {
             Some(what) => Err(what),
@@ -283,9 +298,35 @@ pub fn read_all(file: &File, most: usize) -> Result<Vec<u8>, Errno> {
     }
 }
 
-/// All that is left on standard input, up to `most` bytes. It stays open.
-pub fn read_stdin(most: usize) -> Result<Vec<u8>, Errno> {
-    read_all(&ManuallyDrop::new(File(libc::STDIN_FILENO)), most)
+/// The list in the file at `path`, or on standard input, up to `most` bytes. It may be a pipe that
+/// nobody writes to: at `until`, on the clock of [`now`], the error is ETIME.
+pub fn read_list(path: Option<&[u8]>, most: usize, until: Millis) -> Result<Vec<u8>, Errno> {
+    let file = match path {
+        // With neither reader nor writer, opening a FIFO would block.
+        Some(path) => File::open(path, libc::O_NONBLOCK)?,
+        None => File(libc::STDIN_FILENO),
+    };
+    // Standard input stays open; and a list is read once.
+    let file = ManuallyDrop::new(file);
+    let mut bytes = Vec::new();
+    let mut chunk = vec![0; 65536];
+    loop {
+        let mut poll = libc::pollfd { fd: file.fd(), events: libc::POLLIN, revents: 0 };
+        let time = until.saturating_sub(now()).min(60_000) as c_int;
+        // SAFETY: the pointer is to one pollfd, and one is announced.
+        if unsafe { libc::poll(&raw mut poll, 1, time) } == 0 && now() >= until {
+            return Err(Errno(libc::ETIME));
+        }
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(bytes),
+            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+            Err(Errno(libc::EAGAIN)) => {}
+            Err(error) => return Err(error),
+        }
+        if bytes.len() > most {
+            return Err(Errno(libc::EFBIG));
+        }
+    }
 }
 
 /// The current directory, or nothing where it has no name.
@@ -331,20 +372,34 @@ pub fn is_terminal() -> bool {
 /// that was closed still fails.
 pub fn open_standard_streams() {
     for fd in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
-        // SAFETY: asks for flags; opening takes the lowest free number, which is `fd`, since all
-        // below are taken.
-        unsafe {
-            if libc::fcntl(fd, libc::F_GETFD) == -1 {
-                libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY);
-            }
+        // SAFETY: asks for flags.
+        let closed = unsafe { libc::fcntl(fd, libc::F_GETFD) } == -1;
+        // Opening takes the lowest free number, which is `fd`, since all below are taken.
+        if closed && let Ok(nothing) = nothing_to_read(libc::O_RDONLY) {
+            core::mem::forget(nothing);
         }
     }
 }
 
-/// Makes writing to a pipe without a reader an error instead of death by SIGPIPE.
-pub fn ignore_broken_pipes() {
-    // SAFETY: ignoring a signal replaces no handler of ours.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+/// /dev/null, opened with `flags`, or where there is none, as in bare containers, the end of a pipe
+/// that nobody writes to.
+pub(super) fn nothing_to_read(flags: c_int) -> Result<File, Errno> {
+    File::open(b"/dev/null", flags).or_else(|_| {
+        let mut ends = [0; 2];
+        // SAFETY: `ends` has room for two descriptors.
+        Errno::check(unsafe { libc::pipe(ends.as_mut_ptr()) })?;
+        let [output, _input] = ends.map(File);
+        Ok(output)
+    })
+}
+
+/// Makes writing to a pipe without a reader, or beyond the limit of file sizes, an error instead of
+/// death by a signal.
+pub fn survive_failing_writes() {
+    for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
+        // SAFETY: ignoring a signal replaces no handler of ours.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
 }
 
 /// Writes `text` to standard error; there is nobody to tell when that fails.
@@ -367,6 +422,24 @@ pub fn write_all(fd: c_int, mut bytes: &[u8]) -> Result<(), Errno> {
         }
     }
     Ok(())
+}
+
+/// Writes as many of `bytes` to `fd` as go without waiting for a reader, and returns how many.
+pub fn write_some(fd: c_int, bytes: &[u8]) -> Result<usize, Errno> {
+    // What a pipe that takes anything takes at once, by pipe(7).
+    const AT_ONCE: usize = libc::PIPE_BUF;
+    let mut done = 0;
+    while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+        let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+        // SAFETY: the pointer is to one pollfd, and one is announced.
+        if unsafe { libc::poll(&raw mut poll, 1, 0) } < 1 {
+            break;
+        }
+        let rest = rest.get(..AT_ONCE).unwrap_or(rest);
+        write_all(fd, rest)?;
+        done += rest.len();
+    }
+    Ok(done)
 }
 
 /// Blocks until `fd`, which somebody made non-blocking, takes bytes again.
