@@ -83,18 +83,14 @@ pub(super) fn smoke(
 
 /// The entry point is the program, and it is the release's.
 fn version(work: &Work<'_>, loaded: &Loaded<'_>) -> anyhow::Result<Seen> {
-    let wanted = work.package()?.version_line(&work.plan.version);
-    let outcome = loaded.run(&["--version"])?;
-    let said = outcome.text();
-    Ok(if outcome.success() && said == wanted {
-        Ok(format!("prints `{wanted}`"))
-    } else {
-        Err(format!(
-            "`--version` prints {said:?}, not {wanted:?}: {}{}",
-            outcome.ended(),
-            crate::ops::proc::tail(&outcome)
-        ))
-    })
+    let package = work.package()?;
+    let args: Vec<_> = package.smoke.version_args.iter().map(String::as_str).collect();
+    let outcome = loaded.run(&args)?;
+    if !outcome.success() {
+        let tail = crate::ops::proc::tail(&outcome);
+        return Ok(Err(format!("`{}`: {}{tail}", args.join(" "), outcome.ended())));
+    }
+    Ok(package.judge_version(&outcome.text(), &work.plan.version))
 }
 
 /// The server becomes well, and as the first process of its container still ends by SIGTERM.
