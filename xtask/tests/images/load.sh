@@ -18,7 +18,5 @@ for name in "$@"; do
     continue
   fi
   "$here/image.sh" "$name" "$cache" 8>&-
-  platform=
-  case $name in *-arm64) platform=--platform=linux/arm64 ;; esac
-  $engine import $platform "$cache/$name.tar" "xtask-test/$name" > /dev/null 8>&-
+  $engine import "$cache/$name.tar" "xtask-test/$name" > /dev/null 8>&-
 done

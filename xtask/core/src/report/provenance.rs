@@ -233,6 +233,30 @@ mod tests {
     }
 
     #[test]
+    fn images_are_subjects_and_their_bases_dependencies() {
+        let mut manifest = manifest(&[origin("https://w", "https://r")]);
+        let base = format!("debian:12@sha256:{}", "1".repeat(64));
+        let image = json!({
+            "repository": "registry.example/tool", "base": base,
+            "digest": format!("sha256:{}", "2".repeat(64)),
+        });
+        manifest["images"] = json!([image]);
+        let good = statement(&manifest, &SOURCE);
+        assert_eq!(check(&good, &manifest), Ok(()));
+        assert_eq!(good["subject"][1]["name"], "registry.example/tool");
+        assert_eq!(good["subject"][1]["digest"]["sha256"], "2".repeat(64));
+        let dependencies = &good["predicate"]["buildDefinition"]["resolvedDependencies"];
+        assert_eq!(dependencies[1]["uri"], format!("docker://{base}"));
+        assert_eq!(dependencies[1]["digest"]["sha256"], "1".repeat(64));
+        manifest["images"][0]["digest"] = format!("sha256:{}", "3".repeat(64)).into();
+        let problems = check(&good, &manifest).unwrap_err();
+        assert!(problems[0].starts_with("registry.example/tool: sha256 2222"), "{problems:?}");
+        manifest["images"] = json!([]);
+        let problems = check(&good, &manifest).unwrap_err();
+        assert_eq!(problems, ["registry.example/tool: a subject, and not in the manifest"]);
+    }
+
+    #[test]
     fn a_statement_about_other_bytes_is_refused() {
         let manifest =
             manifest(&[origin("https://w", "https://r"), origin("https://w", "https://r")]);
