@@ -130,6 +130,57 @@ fn the_main_job_from_a_subfolder_and_its_failures_after_it() {
     assert_eq!(names(&dist), ["notes"]);
 }
 
+/// Features decide what is built, and what the SBOM lists; a program that says more than its version is
+/// asked in its own words.
+#[test]
+fn a_program_with_features_that_says_more() {
+    let main = r#"
+fn main() {
+    match std::env::args().nth(1).as_deref() {
+        Some("version") => {
+            let (extra, usual) = (cfg!(feature = "extra"), cfg!(feature = "usual"));
+            println!("tool {} (rev 1a2b)\n\nextra: {extra}, usual: {usual}", env!("CARGO_PKG_VERSION"));
+        }
+        Some("help") => println!("usage: tool"),
+        _ => std::process::exit(1),
+    }
+}
+"#;
+    let smoke = "[package.smoke]\nversion = \"tool {version}\"\nversion-match = \"start\"\n\
+                 version-args = [\"version\"]\nhelp-args = [\"help\"]\n";
+    let features = "features = [\"extra\"]\ndefault-features = false\n";
+    let plan = PLAN.replace("HOST", &host()) + features + smoke;
+    let folder = Tool { plan: &plan, main, build: "", profile: "" }.workspace();
+    let package = folder.join("tool/Cargo.toml");
+    let text = fs::read_to_string(&package).unwrap();
+    let usual = "[features]\ndefault = [\"usual\"]\nusual = [\"dep:part\"]\nextra = []\n\
+                 [dependencies]\npart = { path = \"../part\", optional = true }\n";
+    fs::write(&package, text + usual).unwrap();
+    folder.write("part/Cargo.toml", "[package]\nname = \"part\"\nversion = \"9.9.9\"\n");
+    folder.write("part/src/lib.rs", "");
+    let mut lock = Command::new("cargo");
+    run(lock.args(["update", "--workspace", "--offline"]).current_dir(folder.path())).expect(0);
+    common::commit(&folder);
+    let dist = || run(&mut xtask(folder.path(), &["dist", "--strict"]));
+    let sbom = || run(&mut xtask(folder.path(), &["sbom", "--package", "tool"])).expect(0).stdout;
+    let says = || run(Command::new(folder.join("dist/tool-here")).arg("version")).expect(0).stdout;
+    dist().expect(0);
+    assert!(says().contains("extra: true, usual: false"), "{}", says());
+    assert!(!sbom().contains("9.9.9"), "{}", sbom());
+
+    edit(&folder.join("xtask.toml"), "default-features = false\n", "");
+    common::commit(&folder);
+    dist().expect(0);
+    assert!(says().contains("extra: true, usual: true"), "{}", says());
+    assert!(sbom().contains("9.9.9"), "{}", sbom());
+
+    edit(&folder.join("xtask.toml"), "version-match = \"start\"\n", "");
+    common::commit(&folder);
+    dist()
+        .expect(1)
+        .says(&["not \"tool 1.2.3\"", "`version-match = \"start\"` in [package.smoke]"]);
+}
+
 #[test]
 fn a_floor_that_the_program_does_not_keep_is_refused() {
     let folder = workspace();

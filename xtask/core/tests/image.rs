@@ -6,8 +6,12 @@ mod common;
 
 use common::GOOD;
 use serde_json::{Value, json};
-use xtask_core::image::{Base, Blob, Found, Recipe, Wanted, blobs, index, judge, layout_of, tags};
-use xtask_core::plan::Config;
+use xtask_core::image::{
+    Base, Blob, Found, Made, Recipe, Wanted, blobs, index, judge, layout_of, listed, members,
+    named, tags,
+};
+use xtask_core::plan::{Config, Target};
+use xtask_core::report::{Outcome, Place, SmokeRow};
 
 /// An image, added to a plan without one.
 const IMAGE: &str = r#"
@@ -229,6 +233,98 @@ fn an_index_names_every_platform() {
     };
     assert_eq!(platforms, [wanted("amd64", "1"), wanted("arm64", "2")]);
     assert_eq!(layout_of(&blob("3"))["manifests"][0]["mediaType"], index["mediaType"]);
+}
+
+fn made() -> Made {
+    Made { manifest: Blob { sha256: "5".repeat(64), size: 7 }, program: "6".repeat(64) }
+}
+
+fn row(how: &str) -> SmokeRow {
+    SmokeRow {
+        check: "version".into(),
+        outcome: Outcome::Passed,
+        how: Some(how.into()),
+        place: Place { system: "s".into(), machine: "m".into() },
+        detail: "d".into(),
+    }
+}
+
+/// A record of another image, or of one that was not tried well enough, is refused with all that is wrong.
+#[test]
+fn a_record_is_of_this_image_and_of_one_that_was_started() {
+    type Change = fn(&mut Value);
+    let refused: &[(Change, &str)] = &[
+        (|r| r["image"] = "tol".into(), "image is \"tol\", and tool is wanted"),
+        (|r| r["platform"] = "linux-arm64".into(), "platform is"),
+        (|r| r["version"] = "1.2.4".into(), "version is \"1.2.4\", and 1.2.3 is wanted"),
+        (|r| r["commit"] = Value::Null, "commit is null"),
+        (|r| r["base"] = "debian:12".into(), "base is"),
+        (|r| r["digest"] = "5".repeat(64).into(), "names no digest"),
+        (|r| r["size"] = "7".into(), "names no digest, size"),
+        (|r| r["program"] = Value::Null, "size or program"),
+        (|r| r["tried"]["smoke"] = json!([]), "was not started, or failed"),
+        (|r| r["tried"]["smoke"][0]["outcome"] = "not-run".into(), "was not started"),
+        (|r| r["tried"] = Value::Null, "was not started"),
+        (|r| *r = Value::Null, "was not started"),
+        (|r| r["tried"]["smoke"][0]["how"] = "emulated".into(), "set `emulated = true` for linux"),
+        (|r| r["tried"]["smoke"][0]["how"] = Value::Null, "emulated only"),
+    ];
+    with(|wanted, _| {
+        let record = wanted.recipe.record(&made(), &[row("container")]);
+        assert_eq!(wanted.recipe.recorded(&record), Ok(made()));
+        for (change, message) in refused {
+            let mut record = record.clone();
+            change(&mut record);
+            let problems = wanted.recipe.recorded(&record).expect_err(message);
+            assert!(problems.iter().any(|p| p.contains(message)), "{message}: {problems:?}");
+        }
+        let target = Target { emulated: true, ..wanted.recipe.target.clone() };
+        let recipe = Recipe { target: &target, ..wanted.recipe };
+        assert_eq!(recipe.recorded(&recipe.record(&made(), &[row("emulated")])), Ok(made()));
+    });
+}
+
+/// The release's manifest says which index is its own, and the index which images: these, and no other.
+#[test]
+fn a_release_names_its_images() {
+    let config = Config::parse(&plan()).unwrap();
+    let (image, amd64) = (&config.images[0], &config.targets[0]);
+    let entry = listed(image, &[(amd64, made())]);
+    let own = index(&[("amd64", made().manifest)]);
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(own.to_string());
+    let manifest = json!({ "images": [{ "name": "other" }, entry] });
+    assert_eq!(named(&manifest, image), Some(hex::encode(digest)));
+    for (key, value) in [("name", "x"), ("repository", "x"), ("base", "x"), ("digest", "sha256:1")]
+    {
+        let mut other = manifest.clone();
+        other["images"][1][key] = value.into();
+        assert_eq!(named(&other, image), None, "{key}");
+    }
+    assert_eq!(named(&Value::Null, image), None);
+
+    assert_eq!(members(&own, &[amd64]), Ok(vec!["5".repeat(64)]));
+    type Change = fn(&mut Value);
+    let refused: &[(Change, &str)] = &[
+        (|i| i["manifests"] = json!([]), "one image for linux/amd64"),
+        (|i| i["manifests"][0]["platform"]["architecture"] = "arm64".into(), "one image for"),
+        (|i| i["manifests"][0]["platform"]["variant"] = "v8".into(), "one image for"),
+        (|i| i["manifests"][0]["digest"] = "sha256:../x".into(), "no descriptor of an image"),
+        (|i| i["manifests"][0]["mediaType"] = i["mediaType"].clone(), "no descriptor of an image"),
+        (|i| push(&mut i["manifests"]), "it names 2 images: 1 are planned"),
+        (
+            |i| {
+                let again = i["manifests"][0].clone();
+                i["manifests"].as_array_mut().unwrap().push(again);
+            },
+            "one image for",
+        ),
+    ];
+    for (change, message) in refused {
+        let mut other = own.clone();
+        change(&mut other);
+        let problem = members(&other, &[amd64]).expect_err(message);
+        assert!(problem.contains(message), "{message}: {problem}");
+    }
 }
 
 /// A manifest from elsewhere names what it likes.

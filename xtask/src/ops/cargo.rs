@@ -87,13 +87,26 @@ pub(crate) fn metadata(folder: &Path, package: &str) -> anyhow::Result<Crate> {
 
 /// The crates that a package is built from for a target, with the features that its build takes: a line
 /// each with its depth, name, version, licence and repository. May fetch their sources.
-pub(crate) fn tree(folder: &Path, package: &str, triple: &str) -> anyhow::Result<String> {
+pub(crate) fn tree(folder: &Path, package: &Package, triple: &str) -> anyhow::Result<String> {
     let run = Invocation::new("cargo")
-        .args(["tree", "--locked", "--package", package, "--target", triple])
+        .args(["tree", "--locked", "--package", &package.name, "--target", triple])
+        .args(features(package))
         .args(["--edges", "normal", "--prefix", "depth", "--format", "{p}\t{l}\t{r}"])
         .cwd(text(folder)?);
     let said = proc::check(&run, Output::Capture).context("cannot tell what it is made of")?;
     String::from_utf8(said.stdout).context("`cargo tree` printed no UTF-8")
+}
+
+/// The features that a package is built with.
+fn features(package: &Package) -> Vec<String> {
+    let mut args = Vec::new();
+    if package.no_default_features {
+        args.push("--no-default-features".to_owned());
+    }
+    if !package.features.is_empty() {
+        args.extend(["--features".to_owned(), package.features.join(",")]);
+    }
+    args
 }
 
 /// Everything one build of a Rust package depends on.
@@ -130,6 +143,7 @@ impl Build<'_> {
         let mut run = run
             .args(["--locked", "--profile", &self.package.profile, "--target", triple])
             .args(["--package", &self.package.name, "--bin", &self.package.binary])
+            .args(features(self.package))
             .args(["--target-dir", &places.target_dir])
             .args(["--config", &self.rustflags(places)])
             .cwd(places.folder.as_str());

@@ -79,7 +79,7 @@ impl Mount {
     }
 
     /// The value of `--mount`: comma-separated (RFC 4180), so that a field with a comma is quoted.
-    fn value(&self) -> String {
+    pub(super) fn value(&self) -> String {
         let field = |name: &str, path: &str| {
             let field = format!("{name}={path}");
             if path.contains([',', '"']) {

@@ -62,7 +62,11 @@ impl Layout {
         Ok(bytes)
     }
 
-    fn document(&self, sha256: &str) -> anyhow::Result<Value> {
+    /// The document that a digest names.
+    ///
+    /// # Errors
+    /// As for [`Self::read`], and when it is none.
+    pub(crate) fn document(&self, sha256: &str) -> anyhow::Result<Value> {
         let bytes = self.read(sha256)?;
         let path = self.blob(sha256);
         if bytes.len() > LARGEST_DOCUMENT {
@@ -71,12 +75,11 @@ impl Layout {
         serde_json::from_slice(&bytes).with_context(|| format!("`{}` is no JSON", path.display()))
     }
 
-    /// The one image in it: the manifest's digest, the manifest, the configuration. Every blob that it names
-    /// is there and holds the bytes of its digest.
+    /// The digest of the one image or index that it is of.
     ///
     /// # Errors
-    /// When that is not so, or it holds several.
-    pub(crate) fn open(&self) -> anyhow::Result<(String, Value, Value)> {
+    /// When it is of several, or of none.
+    pub(crate) fn only(&self) -> anyhow::Result<String> {
         let path = self.0.join("index.json");
         let index: Value = serde_json::from_slice(&files::read(&path)?)
             .with_context(|| format!("`{}` is no JSON", path.display()))?;
@@ -86,18 +89,27 @@ impl Layout {
         };
         let sha256 = image::sha256_of(entry)
             .with_context(|| format!("`{}` names no sha256", path.display()))?;
+        Ok(sha256.to_owned())
+    }
+
+    /// The image that a digest names: its manifest and configuration. Every blob that it names is there and
+    /// holds the bytes of its digest.
+    ///
+    /// # Errors
+    /// When that is not so.
+    pub(crate) fn image(&self, sha256: &str) -> anyhow::Result<(Value, Value)> {
         let manifest = self.document(sha256)?;
         let named = image::blobs(&manifest)
             .map_err(anyhow::Error::msg)
             .with_context(|| format!("the manifest in `{}`", self.0.display()))?;
         for blob in &named {
-            let found = files::digest(&self.blob(blob))?;
-            if found.sha256 != *blob {
-                let path = self.blob(blob);
-                bail!("`{}` holds other bytes: their sha256 is {}", path.display(), found.sha256);
+            let path = self.blob(blob);
+            let found = files::digest(&path)?.sha256;
+            if found != *blob {
+                bail!("`{}` holds other bytes: their sha256 is {found}", path.display());
             }
         }
         let config = self.document(named.first().map_or("", String::as_str))?;
-        Ok((sha256.to_owned(), manifest, config))
+        Ok((manifest, config))
     }
 }

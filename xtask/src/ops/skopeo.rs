@@ -60,6 +60,23 @@ pub(crate) fn fetch(reference: &str, arch: &str, layout: &Path) -> anyhow::Resul
         .with_context(|| format!("cannot fetch the image `{reference}` for {arch}"))
 }
 
+/// Fetches an index, and all that it names, into a layout of its own: every byte as the registry has it.
+///
+/// # Errors
+/// When the registry does not have it, or skopeo is not here.
+pub(crate) fn fetch_all(reference: &str, layout: &Path) -> anyhow::Result<()> {
+    version()?;
+    let mut copy = Invocation::new("skopeo");
+    copy = copy.args(["copy", "--quiet", "--all", "--preserve-digests"]);
+    if plain(reference) {
+        copy = copy.arg("--src-tls-verify=false");
+    }
+    let copy = copy.arg(format!("docker://{reference}")).arg(format!("oci:{}:held", text(layout)?));
+    proc::check(&copy.deadline(LIMIT), Output::Capture).map(drop).with_context(|| {
+        format!("cannot read `{reference}` back: is it there, and may you read it?")
+    })
+}
+
 /// Makes a file that docker and podman load, of the one image in a layout; they know it by `name`.
 pub(crate) fn to_engine(layout: &Path, file: &Path, name: &str) -> anyhow::Result<()> {
     version()?;

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::Args;
 use serde_json::Value;
 use xtask_core::audit::{Severity, distros};
@@ -14,12 +13,13 @@ use super::artifact::{Judged, Sealed, Staged};
 use super::build::{Job, Jobs, Selection};
 use super::by_table;
 use super::clock::Clock;
+use super::output::Output;
 use super::pack;
 use super::preflight::preflight;
 use super::smoke::Subject;
 use super::workspace::Workspace;
 use crate::exit::{Exit, refused};
-use crate::ops::files::{self, Lock, TempFolder};
+use crate::ops::files::{self, TempFolder};
 use crate::ops::{cargo, probe, proc, tools};
 
 /// Arguments of `dist`.
@@ -38,18 +38,14 @@ pub(crate) fn run(root: Option<&Path>, args: &DistArgs) -> anyhow::Result<Exit> 
     let selection = args.selection.settle(&mut workspace)?;
     let plan = workspace.plan(selection.version.as_deref())?;
     let jobs = Jobs::select(&workspace, &selection, &plan.version)?;
-    let out = match &args.out {
-        Some(out) => {
-            std::path::absolute(out).with_context(|| format!("`{}` is no path", out.display()))?
-        }
-        None => workspace.root.join("dist"),
-    };
-    let _lock = Lock::take(&lock_path(&out)?, &format!("its work on `{}`", out.display()))?;
-    clear(&out, &plan)?;
+    let output = Output::take(&args.out.clone().unwrap_or_else(|| workspace.root.join("dist")))?;
+    output.sweep()?;
+    let out = &output.path;
+    clear(out, &plan)?;
 
     let mut clock = Clock::new("");
-    clock.step("preflight", || preflight(&jobs, selection.strict, &[&out]))?;
-    let staging = TempFolder::new(&out)?;
+    clock.step("preflight", || preflight(&jobs, selection.strict, &[out]))?;
+    let staging = TempFolder::new(out)?;
     let work = Work {
         workspace: &workspace,
         plan: &plan,
@@ -88,7 +84,7 @@ pub(crate) fn run(root: Option<&Path>, args: &DistArgs) -> anyhow::Result<Exit> 
         assets: made.iter().map(|(_, record)| record.clone()).collect(),
     };
     clock.step("digest", || seal_release(&plan, &made, &manifest, staging.path()))?;
-    publish(&plan, &made, staging.path(), &out)?;
+    publish(&plan, &made, staging.path(), out)?;
     print!("{}", report::dist(&manifest, &clock.rows(), &out.to_string_lossy()));
     Ok(Exit::Done)
 }
@@ -332,21 +328,5 @@ fn clear(out: &Path, plan: &Plan) -> anyhow::Result<()> {
     for name in names.iter().filter(|name| Path::new(name).file_name() == Some(name.as_ref())) {
         files::remove(&out.join(name))?;
     }
-    if !out.is_dir() {
-        return Ok(());
-    }
-    for path in files::entries(out)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with("xtask.") && name.ends_with(".tmp") {
-            files::remove(&path)?;
-        }
-    }
     Ok(())
-}
-
-/// One lock per output folder, kept beside the tools: the folder itself may not exist yet.
-fn lock_path(out: &Path) -> anyhow::Result<PathBuf> {
-    use sha2::Digest as _;
-    let name = hex::encode(sha2::Sha256::digest(out.as_os_str().as_encoded_bytes()));
-    Ok(tools::folder()?.join("locks").join(name.get(..16).unwrap_or_default()))
 }

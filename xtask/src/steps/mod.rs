@@ -13,6 +13,7 @@ pub(crate) mod dist;
 pub(crate) mod docs;
 pub(crate) mod doctor;
 pub(crate) mod image;
+mod output;
 mod pack;
 pub(crate) mod plan;
 mod prebuilt;

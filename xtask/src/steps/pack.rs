@@ -8,7 +8,7 @@ use xtask_core::plan::{Archive, Package, Target};
 use super::artifact::Sealed;
 use crate::exit::{refused, usage};
 use crate::ops::archive::{self, Entry};
-use crate::ops::files;
+use crate::ops::files::{self, TempFolder};
 
 /// How one program is packed.
 #[derive(Debug)]
@@ -71,6 +71,12 @@ impl<'a> Request<'a> {
 
     fn program_path(&self) -> String {
         format!("{}/{}{}", self.stem, self.package.binary, self.exe_suffix)
+    }
+
+    /// The program's bytes, as a user has them from the asset.
+    pub(crate) fn program(&self, asset: &Path) -> anyhow::Result<Vec<u8>> {
+        let unpacked = TempFolder::new(&std::env::temp_dir())?;
+        files::read(&self.unpack(asset, unpacked.path())?)
     }
 
     /// The program as a user has it after fetching the asset into `folder` and unpacking it there.

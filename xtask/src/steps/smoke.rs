@@ -256,26 +256,23 @@ impl Subject<'_> {
     }
 
     fn version(&self, runner: &Runner<'_>) -> anyhow::Result<Seen> {
-        let wanted = self.package.version_line(self.version);
-        Ok(self.start(runner, &["--version"], &[])?.and_then(|outcome| {
-            let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
-            expect_code("--version", &outcome, 0)?;
-            expect_quiet("--version", &outcome)?;
-            let line =
-                said.strip_suffix("\r\n").or_else(|| said.strip_suffix('\n')).unwrap_or(&said);
-            if line == wanted {
-                return Ok(format!("prints `{wanted}`"));
-            }
-            Err(format!("`--version` prints {line:?}, not {wanted:?}"))
+        let args = words(&self.package.smoke.version_args);
+        Ok(self.start(runner, &args, &[])?.and_then(|outcome| {
+            let asked = args.join(" ");
+            expect_code(&asked, &outcome, 0)?;
+            expect_quiet(&asked, &outcome)?;
+            self.package.judge_version(&String::from_utf8_lossy(&outcome.stdout), self.version)
         }))
     }
 
     fn help(&self, runner: &Runner<'_>) -> anyhow::Result<Seen> {
-        Ok(self.start(runner, &["--help"], &[])?.and_then(|outcome| {
-            expect_code("--help", &outcome, 0)?;
-            expect_quiet("--help", &outcome)?;
+        let args = words(&self.package.smoke.help_args);
+        Ok(self.start(runner, &args, &[])?.and_then(|outcome| {
+            let asked = args.join(" ");
+            expect_code(&asked, &outcome, 0)?;
+            expect_quiet(&asked, &outcome)?;
             match outcome.text().lines().count() {
-                0 => Err("`--help` prints nothing".to_owned()),
+                0 => Err(format!("`{asked}` prints nothing")),
                 lines => Ok(format!("prints {lines} lines")),
             }
         }))
@@ -360,6 +357,10 @@ impl Check {
             Self::Calls => "calls",
         }
     }
+}
+
+fn words(list: &[String]) -> Vec<&str> {
+    list.iter().map(String::as_str).collect()
 }
 
 fn expect_code(what: &str, outcome: &proc::Outcome, code: i32) -> Result<(), String> {

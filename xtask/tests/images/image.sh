@@ -5,6 +5,7 @@
 #   musl       musl's loader and nothing else
 #   busybox    a static busybox and nothing else
 #   bullseye, bookworm, trixie   that Debian's glibc and its dependencies, nothing else
+#   bookworm-arm64   the same for arm64: unpacked only, nothing of it is run
 # Needs: mmdebstrap; busybox: busybox-static; builder: what musl-sysroot.sh needs
 set -eu
 name=$1
@@ -56,6 +57,7 @@ case $name in
     pack
     ;;
   bullseye | bookworm | trixie) debian "$name" --variant=extract --include=base-files,libc6 ;;
+  bookworm-arm64) debian bookworm --variant=extract --architectures=arm64 --include=base-files,libc6 ;;
   *)
     echo "image.sh: no image named $name" >&2
     exit 2

@@ -2,6 +2,7 @@
 //! judged, as JSON of the OCI image specification 1.1; whatever fetches, packs or hashes is elsewhere.
 
 mod judge;
+mod record;
 mod tags;
 
 use alloc::format;
@@ -11,6 +12,7 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value, json};
 
 pub use judge::{Found, Wanted, judge};
+pub use record::{Made, listed, members, named};
 pub use tags::tags;
 
 use crate::plan::{Image, Package, Target};
@@ -25,6 +27,16 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 /// Where a program stands in its image, without the leading slash.
 pub fn program_path(package: &Package) -> String {
     format!("usr/local/bin/{}", package.binary)
+}
+
+/// The folder of an image for one platform.
+pub fn layout_name(image: &Image, target: &Target) -> String {
+    format!("{}-{}", image.name, target.platform)
+}
+
+/// The file that tells of it: not to be taken for a manifest or a smoke record among a release's results.
+pub fn record_name(image: &Image, target: &Target) -> String {
+    format!("image-{}.json", layout_name(image, target))
 }
 
 /// Bytes, by what names them.

@@ -145,13 +145,27 @@ const SMOKE: Section = Section {
     needed: true,
     doc: "How to see that an asset works, run on the staged copy from an empty folder.",
     keys: &[
+        key("version", Text, Default("{package} v{version}"), "What it prints about its version."),
         key(
-            "version",
-            Text,
-            Default("{package} v{version}"),
-            "The whole of what `--version` prints, compared for equality.",
+            "version-match",
+            OneOf(&["whole", "start"]),
+            Default("whole"),
+            "`whole`: it prints `version` and nothing else. `start`: it begins so, and the version ends there; for \
+             programs that say more, such as their features.",
         ),
-        key("help", Bool, Default("true"), "Whether `--help` must succeed and print something."),
+        key(
+            "version-args",
+            List,
+            Optional,
+            "Arguments with which it prints its version; `--version` if absent.",
+        ),
+        key(
+            "help",
+            Bool,
+            Default("true"),
+            "Whether it must print something when it is asked for help, and succeed.",
+        ),
+        key("help-args", List, Optional, "Arguments that ask for help; `--help` if absent."),
         key(
             "dlopen",
             Bool,
@@ -227,6 +241,13 @@ pub(super) const PACKAGE: Section = Section {
         ),
         key("binary", Text, Optional, "Name of the program; the package's name if absent."),
         key("profile", Text, Default("dist"), "Cargo profile. Only for `rust`."),
+        key("features", List, Optional, "Only for `rust`: Cargo features to build with."),
+        key(
+            "default-features",
+            Bool,
+            Default("true"),
+            "Only for `rust`: whether its default features are built too.",
+        ),
         key(
             "crt",
             OneOf(&["dynamic", "static"]),
@@ -234,6 +255,7 @@ pub(super) const PACKAGE: Section = Section {
             "How a `rust` package is linked with musl. A static program cannot load libraries; its interpreter and \
              NEEDED must then be absent.",
         ),
+        key("build-tags", List, Optional, "Only for `go`: tags of build constraints that hold."),
         key(
             "ldflags",
             List,

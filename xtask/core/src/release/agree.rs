@@ -68,7 +68,9 @@ pub fn merge(plan: &Plan, source: &Source<'_>, parts: &[Value]) -> Result<Value,
     let mut release = parts.first().cloned().unwrap_or_default();
     release["assets"] = Value::Array(merged);
     // Made anew, from these.
-    release["files"] = Value::Array(Vec::new());
+    for key in ["files", "images"] {
+        release[key] = Value::Array(Vec::new());
+    }
     Ok(release)
 }
 

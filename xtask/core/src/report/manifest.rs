@@ -223,8 +223,9 @@ impl Manifest {
             "commit": self.commit,
             "dirty": self.dirty,
             "assets": self.assets.iter().map(|record| self.record(record)).collect::<Vec<_>>(),
-            // `finalize` lists the release's own.
+            // `finalize` lists the release's own, and what is in registries.
             "files": [],
+            "images": [],
         })
     }
 

@@ -37,7 +37,7 @@ pub fn statement(manifest: &Value, source: &Source<'_>) -> Value {
         "uri": format!("git+{repository}@refs/tags/{}", text(tag)),
         "digest": { "gitCommit": manifest["commit"] },
     });
-    let dependencies: Vec<_> = [commit].into_iter().chain(materials(records)).collect();
+    let dependencies: Vec<_> = [commit].into_iter().chain(materials(manifest)).collect();
     let builds: Vec<_> = records.iter().map(build).collect();
     let (builder, invocation) = run(records);
     let mut metadata = json!({});
@@ -46,7 +46,7 @@ pub fn statement(manifest: &Value, source: &Source<'_>) -> Value {
     }
     json!({
         "_type": STATEMENT,
-        "subject": subjects(records),
+        "subject": subjects(manifest),
         "predicateType": PREDICATE,
         "predicate": {
             "buildDefinition": {
@@ -81,7 +81,7 @@ pub fn check(statement: &Value, manifest: &Value) -> Result<(), Vec<String>> {
         entries.iter().map(entry).collect()
     };
     let named = digests(&statement["subject"]);
-    let wanted = digests(&subjects(records(manifest)));
+    let wanted = digests(&subjects(manifest));
     for (name, sha256) in &wanted {
         match named.get(name) {
             None => problems.push(format!("{name}: in the manifest, and no subject")),
@@ -113,9 +113,22 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-fn subjects(records: &[Value]) -> Value {
-    let subject = |record: &Value| json!({ "name": record["name"], "digest": { "sha256": record["sha256"] } });
-    records.iter().map(subject).collect()
+/// The programs, then the images: by repository, as whoever pulls them names them.
+fn subjects(manifest: &Value) -> Value {
+    let subject =
+        |name: &Value, sha256: &str| json!({ "name": name, "digest": { "sha256": sha256 } });
+    let programs = records(manifest)
+        .iter()
+        .map(|record| subject(&record["name"], record["sha256"].as_str().unwrap_or_default()));
+    let images = images(manifest).iter().map(|image| {
+        let digest = image["digest"].as_str().unwrap_or_default();
+        subject(&image["repository"], digest.strip_prefix("sha256:").unwrap_or_default())
+    });
+    programs.chain(images).collect()
+}
+
+fn images(manifest: &Value) -> &[Value] {
+    manifest["images"].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 /// The builder and its run, if one workflow run built everything; else a desk, and no run.
@@ -147,22 +160,27 @@ fn build(record: &Value) -> Value {
 }
 
 /// Toolchains, images and tools, each once, in the order of their addresses.
-fn materials(records: &[Value]) -> Vec<Value> {
+fn materials(manifest: &Value) -> Vec<Value> {
     let mut found: BTreeMap<String, Value> = BTreeMap::new();
-    for record in records {
+    let mut image = |reference: &str| {
+        if let Some((_, digest)) = reference.split_once("@sha256:") {
+            let uri = format!("docker://{reference}");
+            let material = json!({ "uri": uri, "digest": { "sha256": digest } });
+            found.insert(uri, material);
+        }
+    };
+    for record in records(manifest) {
+        image(&text(&record["builder"]["image"]["reference"]));
+    }
+    for made in images(manifest) {
+        image(&text(&made["base"]));
+    }
+    for record in records(manifest) {
         let listed =
             record["origin"]["materials"].as_array().map(Vec::as_slice).unwrap_or_default();
         for material in listed {
             let key = format!("{} {}", text(&material["uri"]), material["digest"]);
             found.insert(key, material.clone());
-        }
-        let image = text(&record["builder"]["image"]["reference"]);
-        if let Some((_, digest)) = image.split_once("@sha256:") {
-            let material = json!({
-                "uri": format!("docker://{image}"),
-                "digest": { "sha256": digest },
-            });
-            found.insert(format!("docker://{image}"), material);
         }
     }
     found.into_values().collect()
@@ -212,6 +230,30 @@ mod tests {
         let mut prebuilt = ci.clone();
         prebuilt["prebuilt"] = json!({ "by": "goreleaser" });
         assert_eq!(desk(&manifest(&[ci, prebuilt])).0, DESK);
+    }
+
+    #[test]
+    fn images_are_subjects_and_their_bases_dependencies() {
+        let mut manifest = manifest(&[origin("https://w", "https://r")]);
+        let base = format!("debian:12@sha256:{}", "1".repeat(64));
+        let image = json!({
+            "repository": "registry.example/tool", "base": base,
+            "digest": format!("sha256:{}", "2".repeat(64)),
+        });
+        manifest["images"] = json!([image]);
+        let good = statement(&manifest, &SOURCE);
+        assert_eq!(check(&good, &manifest), Ok(()));
+        assert_eq!(good["subject"][1]["name"], "registry.example/tool");
+        assert_eq!(good["subject"][1]["digest"]["sha256"], "2".repeat(64));
+        let dependencies = &good["predicate"]["buildDefinition"]["resolvedDependencies"];
+        assert_eq!(dependencies[1]["uri"], format!("docker://{base}"));
+        assert_eq!(dependencies[1]["digest"]["sha256"], "1".repeat(64));
+        manifest["images"][0]["digest"] = format!("sha256:{}", "3".repeat(64)).into();
+        let problems = check(&good, &manifest).unwrap_err();
+        assert!(problems[0].starts_with("registry.example/tool: sha256 2222"), "{problems:?}");
+        manifest["images"] = json!([]);
+        let problems = check(&good, &manifest).unwrap_err();
+        assert_eq!(problems, ["registry.example/tool: a subject, and not in the manifest"]);
     }
 
     #[test]

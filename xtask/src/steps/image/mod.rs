@@ -1,27 +1,29 @@
 //! `image`: the released program on its base. Fetch the base → lay one layer on it → read everything back and
 //! judge it → start it as users would → record.
 
+pub(crate) mod judge;
 pub(crate) mod push;
 mod smoke;
+pub(crate) mod tags;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
-use xtask_core::image::{self, Base, Found, Recipe, Wanted};
+use serde_json::Value;
+use xtask_core::image::{self, Blob, Made, Recipe, layout_name, record_name};
 use xtask_core::plan::{Image, Package, Plan, Target};
 use xtask_core::report::{self, Outcome, SmokeRow};
 
+use self::judge::Parts;
 use super::containers::{ContainerArgs, Containers};
+use super::output::Output;
 use super::pack;
 use super::workspace::Workspace;
 use crate::exit::{Exit, refused, usage};
-use crate::ops::archive::{self, Entry};
 use crate::ops::files::{self, TempFolder};
+use crate::ops::git;
 use crate::ops::layout::Layout;
-use crate::ops::{git, skopeo};
 
 /// Arguments of `image`.
 #[derive(Debug, Args)]
@@ -49,37 +51,46 @@ pub(crate) fn run(root: Option<&Path>, args: &ImageArgs) -> anyhow::Result<Exit>
     let plan = workspace.plan(args.version.as_deref())?;
     let beside =
         |given: &Option<PathBuf>, name| given.clone().unwrap_or_else(|| workspace.root.join(name));
-    let (from, out) = (beside(&args.from, "dist"), beside(&args.out, "images"));
     let wanted = wanted(&plan, &args.targets)?;
-    let dist = Dist::open(&workspace.root, &plan, from)?;
+    let dist = Dist::open(&workspace.root, &plan, beside(&args.from, "dist"))?;
+    let output = Output::take(&beside(&args.out, "images"))?;
+    output.sweep()?;
+    let out = &output.path;
     // What an earlier run left must not be taken for this run's.
     for (image, target) in &wanted {
         files::remove(&out.join(record_name(image, target)))?;
         files::remove(&out.join(layout_name(image, target)))?;
     }
-    let staging = TempFolder::new(&out)?;
+    let staging = TempFolder::new(out)?;
     let containers = Containers::new(&ContainerArgs::default());
     let mut made = Vec::new();
     let mut refusals = Vec::new();
     for (image, target) in wanted {
         let name = layout_name(image, target);
-        let work = Work { plan: &plan, dist: &dist, image, target, staging: staging.path() };
+        let work = Work {
+            plan: &plan,
+            dist: &dist,
+            image,
+            target,
+            staging: staging.path(),
+            mark: &output.mark,
+        };
         let sealed = work.make()?;
-        let problems = work.judge(&sealed)?;
+        let problems = sealed.judge()?;
         refusals.extend(problems.iter().map(|problem| format!("{name}: {problem}")));
         if !problems.is_empty() {
             continue;
         }
         let rows = smoke::smoke(&work, &sealed, &containers)?;
         // What ran is what was judged.
-        refusals.extend(work.judge(&sealed)?.iter().map(|problem| format!("{name}: {problem}")));
+        refusals.extend(sealed.judge()?.iter().map(|problem| format!("{name}: {problem}")));
         let bad = |row: &&SmokeRow| {
             row.outcome == Outcome::Failed || args.strict && row.outcome == Outcome::NotRun
         };
         refusals.extend(rows.iter().filter(bad).map(|row| {
             format!("{name}: smoke {} {}: {}", row.check, row.outcome.name(), row.detail)
         }));
-        made.push((work.record(&sealed, &rows)?, record_name(image, target), sealed.layout, rows));
+        made.push((sealed.record(&rows), record_name(image, target), sealed.layout, rows));
     }
     if !refusals.is_empty() {
         let count = refusals.len();
@@ -96,15 +107,6 @@ pub(crate) fn run(root: Option<&Path>, args: &ImageArgs) -> anyhow::Result<Exit>
         print!("{} {digest}\n{}", out.join(folder).display(), report::smoke(&rows));
     }
     Ok(Exit::Done)
-}
-
-fn layout_name(image: &Image, target: &Target) -> String {
-    format!("{}-{}", image.name, target.platform)
-}
-
-fn record_name(image: &Image, target: &Target) -> String {
-    // Not to be taken for a manifest or a smoke record among a release's results.
-    format!("image-{}-{}.json", image.name, target.platform)
 }
 
 /// Images and targets, in the plan's order.
@@ -189,9 +191,7 @@ impl<'a> Dist<'a> {
                 asset["sha256"]
             )));
         }
-        let unpacked = TempFolder::new(&std::env::temp_dir())?;
-        let packed = pack::Request::new(self.root, package, target, &plan.version, self.seconds);
-        files::read(&packed.unpack(&path, unpacked.path())?)
+        pack::Request::new(self.root, package, target, &plan.version, self.seconds).program(&path)
     }
 }
 
@@ -202,30 +202,23 @@ struct Work<'a> {
     image: &'a Image,
     target: &'a Target,
     staging: &'a Path,
+    /// Of the output folder: containers bear it.
+    mark: &'a str,
 }
 
-/// An image on disk, and what it was made from.
-struct Sealed {
+/// An image on disk, and what it was made of.
+struct Sealed<'a> {
     layout: Layout,
-    base: Base,
-    /// sha256 of the released program, and of the tar with it.
-    program: String,
-    diff_id: String,
-    /// sha256 of the manifest: what users pull by.
-    digest: String,
+    parts: Parts<'a>,
+    /// The manifest: what users pull by.
+    manifest: Blob,
 }
 
-impl Work<'_> {
-    fn package(&self) -> anyhow::Result<&Package> {
-        let packages = &self.plan.config.packages;
-        let found = packages.iter().find(|package| package.name == self.image.package);
-        found.with_context(|| format!("the plan has no package `{}`", self.image.package))
-    }
-
-    fn recipe(&self) -> anyhow::Result<Recipe<'_>> {
+impl<'a> Work<'a> {
+    fn recipe(&self) -> anyhow::Result<Recipe<'a>> {
         Ok(Recipe {
             image: self.image,
-            package: self.package()?,
+            package: judge::package(self.plan, self.image)?,
             target: self.target,
             source: &self.plan.config.release.repository,
             version: &self.plan.version,
@@ -235,74 +228,40 @@ impl Work<'_> {
     }
 
     /// Base and program, as a layout of their own. Nothing is compiled, and nothing of the image is run.
-    fn make(&self) -> anyhow::Result<Sealed> {
+    fn make(&self) -> anyhow::Result<Sealed<'a>> {
         let recipe = self.recipe()?;
-        let data = self.dist.program(self.plan, recipe.package, self.target)?;
-        let program = hex::encode(Sha256::digest(&data));
-        let below = Layout::at(
-            &self.staging.join(format!("base-{}", layout_name(self.image, self.target))),
-        );
-        skopeo::fetch(&self.image.base, self.target.triple.goarch, below.path())?;
-        let (_, manifest, config) = below.open()?;
-        let base = Base { manifest, config };
-
+        let program = self.dist.program(self.plan, recipe.package, self.target)?;
+        let parts = Parts::new(recipe, program, self.staging)?;
         let layout = Layout::at(&self.staging.join(layout_name(self.image, self.target)));
-        let layers = image::blobs(&base.manifest).map_err(anyhow::Error::msg)?;
+        let layers = image::blobs(&parts.base.manifest).map_err(anyhow::Error::msg)?;
         for sha256 in layers.iter().skip(1) {
-            layout.take(&below, sha256)?;
+            layout.take(&parts.below, sha256)?;
         }
-        let entry = Entry { path: image::program_path(recipe.package), data, executable: true };
-        let (tar, compressed) = archive::layer(entry, self.dist.seconds)?;
-        let diff_id = hex::encode(Sha256::digest(&tar));
-        let layer = layout.add(&compressed)?;
-        let config = layout.add(recipe.config(&base, &diff_id).to_string().as_bytes())?;
-        let manifest = recipe.manifest(&base, &config, &layer);
+        let layer = layout.add(&parts.layer)?;
+        let config = recipe.config(&parts.base, &parts.diff_id);
+        let config = layout.add(config.to_string().as_bytes())?;
+        let manifest = recipe.manifest(&parts.base, &config, &layer);
         let manifest = layout.add(manifest.to_string().as_bytes())?;
         layout.finish(&recipe.layout_index(&manifest))?;
-        Ok(Sealed { layout, base, program, diff_id, digest: manifest.sha256 })
+        Ok(Sealed { layout, parts, manifest })
     }
+}
 
+impl Sealed<'_> {
     /// Reads the layout back, every byte of it.
-    fn judge(&self, sealed: &Sealed) -> anyhow::Result<Vec<String>> {
-        let (digest, manifest, config) = sealed.layout.open()?;
-        let last = image::blobs(&manifest).map_err(anyhow::Error::msg)?.pop().unwrap_or_default();
-        let (tar, entries) = archive::open_layer(&sealed.layout.read(&last)?)?;
-        let recipe = self.recipe()?;
-        let path = image::program_path(recipe.package);
-        let program = entries.iter().find(|entry| entry.path == path);
-        let found = Found {
-            manifest,
-            config,
-            program: program.map(|entry| hex::encode(Sha256::digest(&entry.data))),
-            paths: entries.iter().map(|entry| entry.path.clone()).collect(),
-            diff_id: hex::encode(Sha256::digest(&tar)),
-        };
-        let wanted = Wanted {
-            recipe,
-            base: &sealed.base,
-            program: &sealed.program,
-            diff_id: &sealed.diff_id,
-        };
-        let mut problems = image::judge(&wanted, &found);
-        if digest != sealed.digest {
-            problems.push(format!("it is sha256:{digest}, and sha256:{} was made", sealed.digest));
+    fn judge(&self) -> anyhow::Result<Vec<String>> {
+        let found = self.layout.only()?;
+        let mut problems = self.parts.judge(&self.layout, &found)?;
+        let made = &self.manifest.sha256;
+        if found != *made {
+            problems.push(format!("it is sha256:{found}, and sha256:{made} was made"));
         }
         Ok(problems)
     }
 
     /// What was made, for the jobs that follow.
-    fn record(&self, sealed: &Sealed, rows: &[SmokeRow]) -> anyhow::Result<Value> {
-        let path = format!("/{}", image::program_path(self.package()?));
-        Ok(json!({
-            "schema": report::SCHEMA,
-            "image": self.image.name,
-            "platform": self.target.platform,
-            "version": self.plan.version,
-            "commit": self.dist.commit,
-            "base": self.image.base,
-            "program": { "path": path, "sha256": sealed.program },
-            "digest": format!("sha256:{}", sealed.digest),
-            "tried": report::tried(&layout_name(self.image, self.target), &sealed.digest, rows),
-        }))
+    fn record(&self, rows: &[SmokeRow]) -> Value {
+        let made = Made { manifest: self.manifest.clone(), program: self.parts.program.clone() };
+        self.parts.recipe.record(&made, rows)
     }
 }

@@ -7,9 +7,8 @@ use xtask_core::image::program_path;
 use xtask_core::report::{Outcome, SmokeRow};
 
 use super::{Sealed, Work, layout_name};
-use crate::ops::interrupt;
-use crate::ops::service::{Loaded, Service};
-use crate::ops::{probe, skopeo};
+use crate::ops::service::{Entry, Loaded, Service, sweep};
+use crate::ops::{interrupt, probe, proc, skopeo};
 use crate::steps::containers::Containers;
 
 /// What a server has to become well in.
@@ -24,7 +23,7 @@ type Seen = Result<String, String>;
 /// When an engine fails; a check that none can run here is a row.
 pub(super) fn smoke(
     work: &Work<'_>,
-    sealed: &Sealed,
+    sealed: &Sealed<'_>,
     containers: &Containers,
 ) -> anyhow::Result<Vec<SmokeRow>> {
     let serves = !work.image.probe.is_empty();
@@ -45,26 +44,37 @@ pub(super) fn smoke(
         "aarch64" => "arm64",
         other => other,
     };
-    if !cfg!(target_os = "linux") || here != goarch {
+    // The image's own program, by an emulator that needs nothing of the image.
+    let emulator = format!("qemu-{}-static", work.target.triple.arch);
+    let emulator = proc::find(&emulator).filter(|_| here != goarch);
+    if !cfg!(target_os = "linux") || here != goarch && emulator.is_none() {
         let why = format!("this machine runs no linux/{goarch}: do it on {}", work.target.runner);
         return Ok(not_run(&why));
     }
+    let how = if emulator.is_some() { "emulated" } else { "container" };
     let engine = match containers.engine() {
         Ok(engine) => engine,
         Err(error) => return Ok(not_run(&format!("{error:#}"))),
     };
-    let tag = sealed.digest.get(..12).unwrap_or_default();
+    let tag = sealed.manifest.sha256.get(..12).unwrap_or_default();
     let name = format!(
         "localhost/xtask-image/{}:{tag}",
         layout_name(work.image, work.target).to_lowercase()
     );
     let file = work.staging.join(format!("{tag}.tar"));
     skopeo::to_engine(sealed.layout.path(), &file, &name)?;
-    let loaded = Loaded::new(engine, &file, &name)?;
+    sweep(engine, work.mark)?;
+    let entry = Entry {
+        program: format!("/{}", program_path(sealed.parts.recipe.package)),
+        args: &work.image.args,
+        emulator,
+        mark: work.mark,
+    };
+    let loaded = Loaded::new(engine, &file, &name, entry)?;
     checks
         .map(|check| {
             let seen = match check {
-                "version" => version(work, &loaded)?,
+                "version" => version(sealed, &loaded)?,
                 _ => serve(work, &loaded)?,
             };
             let (outcome, detail) = match seen {
@@ -73,7 +83,7 @@ pub(super) fn smoke(
             };
             Ok(row(
                 check,
-                Some("container"),
+                Some(how),
                 outcome,
                 format!("in {} {}: {detail}", engine.program, engine.version),
             ))
@@ -82,19 +92,15 @@ pub(super) fn smoke(
 }
 
 /// The entry point is the program, and it is the release's.
-fn version(work: &Work<'_>, loaded: &Loaded<'_>) -> anyhow::Result<Seen> {
-    let wanted = work.package()?.version_line(&work.plan.version);
-    let outcome = loaded.run(&["--version"])?;
-    let said = outcome.text();
-    Ok(if outcome.success() && said == wanted {
-        Ok(format!("prints `{wanted}`"))
-    } else {
-        Err(format!(
-            "`--version` prints {said:?}, not {wanted:?}: {}{}",
-            outcome.ended(),
-            crate::ops::proc::tail(&outcome)
-        ))
-    })
+fn version(sealed: &Sealed<'_>, loaded: &Loaded<'_>) -> anyhow::Result<Seen> {
+    let recipe = sealed.parts.recipe;
+    let args: Vec<_> = recipe.package.smoke.version_args.iter().map(String::as_str).collect();
+    let outcome = loaded.run(&args)?;
+    if !outcome.success() {
+        let asked = args.join(" ");
+        return Ok(Err(format!("`{asked}`: {}{}", outcome.ended(), proc::tail(&outcome))));
+    }
+    Ok(recipe.package.judge_version(&outcome.text(), recipe.version))
 }
 
 /// The server becomes well, and as the first process of its container still ends by SIGTERM.
@@ -111,10 +117,9 @@ fn serve(work: &Work<'_>, loaded: &Loaded<'_>) -> anyhow::Result<Seen> {
 }
 
 fn becomes_well(work: &Work<'_>, service: &Service<'_>) -> anyhow::Result<Result<(), String>> {
-    let program = format!("/{}", program_path(work.package()?));
     let start = Instant::now();
     loop {
-        let outcome = service.exec(&program, &work.image.probe)?;
+        let outcome = service.exec(&work.image.probe)?;
         if outcome.success() {
             return Ok(Ok(()));
         }
@@ -127,10 +132,11 @@ fn becomes_well(work: &Work<'_>, service: &Service<'_>) -> anyhow::Result<Result
         if start.elapsed() > START {
             let probe = work.image.probe.join(" ");
             return Ok(Err(format!(
-                "`{program} {probe}` fails for {} s: {}{}",
+                "`{} {probe}` fails for {} s: {}{}",
+                work.image.package,
                 START.as_secs(),
                 outcome.ended(),
-                crate::ops::proc::tail(&outcome)
+                proc::tail(&outcome)
             )));
         }
         interrupt::sleep(Duration::from_millis(200))?;

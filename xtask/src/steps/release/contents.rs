@@ -161,7 +161,7 @@ impl Maker<'_> {
         let mut trees = Vec::new();
         for platform in &package.targets {
             let target = workspace.config.target(platform).context("a target of no plan")?;
-            let tree = cargo::tree(&workspace.folder(package), &package.name, target.triple.name)?;
+            let tree = cargo::tree(&workspace.folder(package), package, target.triple.name)?;
             trees.push((platform.clone(), tree));
         }
         sbom::from_cargo(&trees, &lock).map_err(|problem| {

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use serde_json::Value;
 use xtask_core::audit::Severity;
 use xtask_core::plan::{self, AssetKind, Package, Target};
 use xtask_core::release::{Manifest, Stage, agree};
 use xtask_core::report::{self, checksums};
 
 use super::gather::{Gathered, gather};
-use super::{On, Release, contents};
+use super::{On, Release, contents, images};
 use crate::exit::{Exit, refused, usage};
 use crate::ops::archive;
 use crate::ops::files::{self, TempFolder};
@@ -79,6 +80,7 @@ fn judge(
         problems.extend(found);
     }
     let merged = agree::merge(&release.plan, &source, &gathered.manifests);
+    let images = images::list(release, &gathered.images, &gathered.assets)?;
     let own = gathered.own;
     let mut files = gathered.assets;
     let mut hashes = Manifest::new();
@@ -92,7 +94,12 @@ fn judge(
     for (name, path) in &files {
         problems.extend(audit(release, name, path, &files, work)?);
     }
-    if let (true, Ok(manifest)) = (problems.is_empty(), merged) {
+    let images = images.unwrap_or_else(|found| {
+        problems.extend(found);
+        Value::Null
+    });
+    if let (true, Ok(mut manifest)) = (problems.is_empty(), merged) {
+        manifest["images"] = images;
         contents::add(release, manifest, &mut files, &own, work)?;
         return Ok(files);
     }

@@ -28,6 +28,8 @@ pub(super) struct Gathered {
     pub(super) manifests: Vec<Value>,
     /// Records of `smoke --record`.
     pub(super) smoke: Vec<Value>,
+    /// Records of `image`.
+    pub(super) images: Vec<Value>,
 }
 
 /// Looks into `from`, then into the forge, then into what an earlier run fetched from it; what is fetched
@@ -46,6 +48,36 @@ pub(super) fn gather(
     }
     fetch(release, kept, &mut gathered)?;
     Ok(gathered)
+}
+
+/// Some of the targets' assets, by name: those that lie in the folders, else those that the forge holds, which
+/// are fetched into `kept`. What is in neither is left out.
+pub(crate) fn assets(
+    release: &Release,
+    folders: &[PathBuf],
+    names: &[String],
+    kept: &Path,
+) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let mut gathered = Gathered::default();
+    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+        look(release, folder, DEPTH, &mut gathered)?;
+    }
+    let mut assets = gathered.assets;
+    if names.iter().all(|name| assets.contains_key(name)) {
+        return Ok(assets);
+    }
+    let state = release.forge.state(&release.plan.tag, release.release_id)?;
+    for name in names.iter().filter(|name| !assets.contains_key(*name)).collect::<Vec<_>>() {
+        let Some((id, asset)) = chosen(&state).and_then(|held| Some((held.id, held.asset(name)?)))
+        else {
+            continue;
+        };
+        files::make_folder(kept)?;
+        let to = kept.join(name);
+        release.forge.fetch(id, asset, &to)?;
+        assets.insert(name.clone(), to);
+    }
+    Ok(assets)
 }
 
 fn look(
@@ -76,6 +108,8 @@ fn look(
             gathered.own.insert(name, path);
         } else if name.starts_with("smoke") && name.ends_with(".json") {
             gathered.smoke.push(read(&path)?);
+        } else if name.starts_with("image-") && name.ends_with(".json") {
+            gathered.images.push(read(&path)?);
         }
     }
     Ok(())

@@ -4,7 +4,8 @@
 pub(crate) mod contents;
 pub(crate) mod draft;
 pub(crate) mod finalize;
-mod gather;
+pub(crate) mod gather;
+mod images;
 pub(crate) mod rehearse;
 mod signed;
 pub(crate) mod status;

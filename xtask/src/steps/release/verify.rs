@@ -12,7 +12,7 @@ use xtask_core::release::{Manifest, agree, notes};
 use xtask_core::report::{Outcome, checksums, provenance};
 
 use super::finalize::{audit, made_for, program};
-use super::{On, Release, signed};
+use super::{On, Release, images, signed};
 use crate::exit::{Exit, refused, usage};
 use crate::ops::files::{self, TempFolder};
 use crate::ops::forge::{self, Forge};
@@ -70,6 +70,7 @@ pub(crate) fn run(root: Option<&Path>, mut args: VerifyArgs) -> anyhow::Result<E
     }
     list.check("every program passes the audit, from its bytes", found);
     smoke(&release, &files, &args, work.path(), &mut list)?;
+    images::check(&release, &files, work.path(), &mut list)?;
     // A folder has no latest release, no text and no signatures.
     if public {
         let client = Curl { base: &args.base_url, api: &args.api_url, folder: work.path() };

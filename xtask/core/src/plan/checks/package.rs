@@ -43,9 +43,12 @@ pub(super) fn pins(rows: &[Row], packages: &[Package], problems: &mut Problems) 
 
 /// Keys that only some kinds of package have.
 fn only_for(kind: Kind, row: &Row, problems: &mut Problems) {
+    const RUST: &[Kind] = &[Kind::Rust];
     const GO: &[Kind] = &[Kind::Go];
     const PREBUILT: &[Kind] = &[Kind::Prebuilt];
     let keys = [
+        ("features", row.list("features").first().cloned(), RUST),
+        ("build-tags", row.list("build-tags").first().cloned(), GO),
         ("ldflags", row.list("ldflags").first().cloned(), GO),
         ("pins", row.list("pins").first().cloned(), GO),
         ("origin", row.optional("origin"), PREBUILT),
@@ -92,7 +95,14 @@ fn smoke(row: &Row, problems: &mut Problems) -> Smoke {
         let message = format!("`version` in [package.smoke] is `{}`", version.text);
         problems.add(version.line, message, "hold `{version}`, or the check proves nothing");
     }
+    let args = |key: &str, usual: &str| match row.list(key) {
+        [] => [usual.to_owned()].into(),
+        list => texts(list),
+    };
     Smoke {
+        says_more: row.text("version-match").text == "start",
+        version_args: args("version-args", "--version"),
+        help_args: args("help-args", "--help"),
         version: version.text,
         help: row.bool("help"),
         dlopen: row.bool("dlopen"),
@@ -112,6 +122,20 @@ fn ldflags(row: &Row, problems: &mut Problems) -> Vec<String> {
         }
     }
     texts(row.list("ldflags"))
+}
+
+/// Names that a tool takes as one list, separated by commas.
+fn names(row: &Row, key: &str, problems: &mut Problems) -> Vec<String> {
+    for at in row.list(key) {
+        if at.text.is_empty() || at.text.contains([',', ' ']) {
+            problems.add(
+                at.line,
+                format!("`{key}` holds `{}`", at.text),
+                "write one name in each entry",
+            );
+        }
+    }
+    texts(row.list(key))
 }
 
 fn include(row: &Row, problems: &mut Problems) -> Vec<String> {
@@ -150,6 +174,9 @@ pub(super) fn package(row: &Row, platforms: &[String], problems: &mut Problems) 
     only_for(kind, row, problems);
     let [archive, archive_windows] = archives(row);
     Package {
+        features: names(row, "features", problems),
+        no_default_features: !row.bool("default-features"),
+        build_tags: names(row, "build-tags", problems),
         crt_static: row.text("crt").text == "static",
         ldflags: ldflags(row, problems),
         pins: texts(row.list("pins")),
