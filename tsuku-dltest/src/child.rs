@@ -136,6 +136,14 @@ impl Target {
         Ok(Self { pinned: Some((prefix, name.to_vec())), ..target })
     }
 
+    /// The file itself, for names in which the loader would read a token. What it needs is not found
+    /// by `$ORIGIN` then.
+    fn of_file(file: File, path: &[u8]) -> Result<Self, Failure> {
+        let name = file.path_of_descriptor().into_bytes();
+        core::mem::forget(file);
+        Ok(Self { pinned: Some((name.clone(), path.to_vec())), ..Self::plain(&name)? })
+    }
+
     /// The loader's message with the names that the caller knows.
     fn in_words_of_caller(&self, message: Vec<u8>, path: &[u8]) -> Vec<u8> {
         let Some((prefix, directory)) = &self.pinned else { return message };
@@ -249,11 +257,19 @@ fn outside(path: &[u8], what: &[u8]) -> Failure {
     Failure::new(Kind::OutsideRoot, Phase::Check, error)
 }
 
+/// Whether glibc would replace a part of `name`.
+fn has_token(name: &[u8]) -> bool {
+    const TOKENS: [&[u8]; 6] =
+        [b"$ORIGIN", b"${ORIGIN}", b"$LIB", b"${LIB}", b"$PLATFORM", b"${PLATFORM}"];
+    TOKENS.iter().any(|token| name.windows(token.len()).any(|window| window == *token))
+}
+
 /// A path with a dollar sign: glibc would read `$ORIGIN`, `$LIB` and `$PLATFORM` in it, which a
 /// file's name does not mean.
 fn literal(path: &[u8], directory: &[u8], base: &[u8]) -> Result<Target, Failure> {
-    if base.contains(&b'$') {
-        return Target::plain(path);
+    if has_token(base) {
+        let file = File::open(path, sys::O_SEARCH).map_err(|errno| cannot_open(path, errno))?;
+        return Target::of_file(file, path);
     }
     let opened = File::open(directory, sys::O_SEARCH | libc::O_DIRECTORY);
     let opened = opened.map_err(|errno| cannot_open(path, errno))?;
@@ -272,10 +288,11 @@ fn inside(path: &[u8], root: &[u8]) -> Result<Target, Failure> {
     if opened.real_path().map_err(|errno| cannot_open(path, errno))? != directory {
         return Err(outside(path, b"its directory changed meanwhile"));
     }
-    let target = Target::pinned(opened, directory, base)?;
-    check_file(target.name.as_bytes(), path)?;
-    let file = sys::Mapping::of(&file).map_err(|errno| cannot_open(path, errno))?;
-    Ok(Target { file: Some(file), ..target })
+    let pinned = Target::pinned(opened, directory, base)?;
+    check_file(pinned.name.as_bytes(), path)?;
+    let mapping = sys::Mapping::of(&file).map_err(|errno| cannot_open(path, errno))?;
+    let target = if has_token(base) { Target::of_file(file, path)? } else { pinned };
+    Ok(Target { file: Some(mapping), ..target })
 }
 
 /// As above, as far as it goes here: no path leads through a descriptor of a directory.

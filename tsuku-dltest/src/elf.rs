@@ -39,7 +39,7 @@ impl Source for &[u8] {
 /// A shared library's own account of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Library {
-    /// `DT_NEEDED`: the libraries it depends on.
+    /// `DT_NEEDED`: the libraries it depends on; on glibc those of `DT_FILTER` too.
     pub needed: Vec<Vec<u8>>,
     /// `DT_SONAME`.
     pub soname: Option<Vec<u8>>,
@@ -85,6 +85,8 @@ const DT_RUNPATH: u64 = 29;
 const DT_FLAGS_1: u64 = 0x6fff_fffb;
 const DT_VERNEED: u64 = 0x6fff_fffe;
 const DT_VERNEEDNUM: u64 = 0x6fff_ffff;
+/// A library whose symbols stand for this one's: glibc loads it like one that is needed.
+const DT_FILTER: u64 = 0x7fff_ffff;
 /// The tables that a loader reads without asking whether they are there: DT_HASH, DT_STRTAB, DT_SYMTAB,
 /// DT_RELA, DT_JMPREL, DT_GNU_HASH, DT_VERSYM, DT_VERNEED.
 const TABLES: &[u64] = &[4, DT_STRTAB, 6, 7, 23, 0x6fff_fef5, 0x6fff_fff0, DT_VERNEED];
@@ -225,6 +227,7 @@ fn library(
     for (tag, offset) in &entries {
         match *tag {
             DT_NEEDED => library.needed.push(names.get(*offset)?),
+            DT_FILTER if Libc::OWN == Libc::Glibc => library.needed.push(names.get(*offset)?),
             DT_SONAME => library.soname = Some(names.get(*offset)?),
             DT_RPATH => library.rpath = Some(names.get(*offset)?),
             DT_RUNPATH => library.runpath = Some(names.get(*offset)?),

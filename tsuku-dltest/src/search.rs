@@ -165,6 +165,9 @@ impl System {
                 searched.push(place);
             }
             let Some(candidate) = candidate else { continue };
+            if let Some((path, library)) = self.optimised(files, &candidate) {
+                return (Some(path), Ok(library), searched);
+            }
             match files.library(&candidate) {
                 Err(failure) if failure.kind == Kind::NotFound => {}
                 Err(failure) if self.goes_on_behind(failure.kind) => {
@@ -181,6 +184,25 @@ impl System {
                 (None, Err(failure), searched)
             }
         }
+    }
+
+    /// The library that glibc prefers to the one at `path` on processors that can run it, ld.so(8).
+    /// Which these are is not asked: what is sound is no reason to refuse.
+    fn optimised(&self, files: &impl Files, path: &[u8]) -> Option<(Vec<u8>, Library)> {
+        const DIRECTORIES: &[&[u8]] = match cfg!(target_arch = "x86_64") {
+            true => &[
+                b"glibc-hwcaps/x86-64-v4/",
+                b"glibc-hwcaps/x86-64-v3/",
+                b"glibc-hwcaps/x86-64-v2/",
+            ],
+            false => &[],
+        };
+        let directories = if self.libc == Libc::Glibc { DIRECTORIES } else { &[] };
+        let (directory, name) = path.split_at(path.iter().rposition(|it| *it == b'/')? + 1);
+        directories.iter().find_map(|own| {
+            let path = [directory, own, name].concat();
+            files.library(&path).ok().map(|library| (path, library))
+        })
     }
 
     /// Whether the loader looks further when it finds a file that fails so: both do behind one that

@@ -299,11 +299,16 @@ fn judge(it: &Running, ending: Ending, ms: Millis) -> Verdict {
     verdict
 }
 
-/// glibc's loader ends the process when it finds a library contradicting itself (elf/dl-minimal.c).
+/// glibc's loader ends the process when it finds a library contradicting itself (elf/dl-minimal.c), or
+/// asking for more thread-local storage than there is memory (elf/dl-tls.c).
 fn loader_gave_up(failure: Failure, output: &[u8]) -> Failure {
-    let says = crate::cause::find(output, "Inconsistency detected by ld.so").is_some();
-    match (failure.kind, failure.exit_code) {
-        (Kind::Exited, Some(127)) if says => Failure { kind: Kind::Corrupt, ..failure },
+    const REASONS: &[(&str, Kind)] = &[
+        ("Inconsistency detected by ld.so", Kind::Corrupt),
+        ("cannot allocate memory for thread-local data", Kind::OutOfMemory),
+    ];
+    let reason = REASONS.iter().find(|(words, _)| crate::cause::find(output, words).is_some());
+    match (failure.kind, failure.exit_code, reason) {
+        (Kind::Exited, Some(127), Some((_, kind))) => Failure { kind: *kind, ..failure },
         _ => failure,
     }
 }
