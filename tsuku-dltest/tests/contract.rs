@@ -128,6 +128,8 @@ fn every_kind_of_file_has_its_kind() {
         (link("circle", Path::new("circle")), "not_found"),
         (PathBuf::from("libc.so.6"), "ok"),
         (PathBuf::from("libnothing-of-the-kind.so"), "not_found"),
+        (PathBuf::from("."), "not_a_file"),
+        (PathBuf::from(".."), "not_a_file"),
     ];
     let paths: Vec<&Path> = cases.iter().map(|(path, _)| path.as_path()).collect();
     for (entry, (path, expected)) in answer(&paths).iter().zip(&cases) {
@@ -185,6 +187,8 @@ fn odd_names_are_taken_as_they_are() {
         "\u{e9}t\u{e9}.so".as_bytes(),
         b"not-utf8-\xff\xfe.so",
         b"$ORIGIN/lib.so",
+        b"lib$ORIGIN.so",
+        b"lib${PLATFORM}.so",
         b"a/$LIB/$PLATFORM/lib.so",
         b"${ORIGIN}.d/lib.so",
         b"--help",
@@ -242,6 +246,15 @@ fn the_library_path_is_cleaned_and_kept() {
     let library = folder.library("libuser.so", user, &["-Ldeps", "-ldep"]);
     let deps = folder.0.join("deps");
     let absolute = |list: &str| list.replace("DEPS", deps.to_str().expect("text"));
+    // A library that goes elsewhere, and then loads the one that a relative entry leads to.
+    let mover = "#include <dlfcn.h>\n#include <stdlib.h>\n#include <unistd.h>\n__attribute__((constructor)) static void c(void) { if (chdir(\"/\") || !dlopen(\"libdep.so\", RTLD_NOW)) abort(); }";
+    let mover = folder.library("libmover.so", mover, &[]);
+    for name in ["deps", "$ORIGINAL", "$ORIGIN_"] {
+        let _ = std::os::unix::fs::symlink("deps", folder.0.join(name));
+        let run = run().args([&mover]).env("LD_LIBRARY_PATH", name).directory(&folder.0);
+        let entries = run.go().answer().expect("an answer");
+        assert_eq!(kind(&entries[0]), "ok", "{name}: {entries:?}");
+    }
     for (list, directory, expected) in [
         ("DEPS", "/", "ok"),
         (":DEPS:", "/", "ok"),
@@ -258,6 +271,82 @@ fn the_library_path_is_cleaned_and_kept() {
         let run = run().args([&library]).env("LD_LIBRARY_PATH", absolute(list));
         let entries = run.directory(Path::new(directory)).go().answer().expect("an answer");
         assert_eq!(kind(&entries[0]), expected, "{list:?} in {directory}: {entries:?}");
+    }
+}
+
+/// A name without a slash is searched for, and what is found is looked at like any other file.
+#[test]
+fn what_a_name_leads_to_is_checked() {
+    let folder = Folder::new("bare");
+    let good = folder.library("libgood9.so", GOOD, &[]);
+    let bytes = fs::read(&good).expect("the library");
+    folder.file("libcut9.so", &bytes[..4096]);
+    let mut arm = bytes.clone();
+    arm[18] = 40;
+    folder.file("libarm9.so", &arm);
+    folder.file("libempty9.so", b"");
+    tool("mkfifo", "coreutils", &folder.0, &["libfifo9.so".into()]);
+    fs::create_dir(folder.0.join("libfolder9.so")).expect("a folder");
+    let gone = folder.library("libgone9.so", GOOD, &[]);
+    let needs = ["-Wl,--no-as-needed", "-L.", "-l:libgone9.so"];
+    folder.library("libneeds9.so", GOOD, &needs);
+    fs::remove_file(gone).expect("to remove it");
+    let crash =
+        "#include <stdlib.h>\n__attribute__((constructor)) static void c(void) { abort(); }";
+    folder.library("libcrash9.so", crash, &[]);
+    // Where glibc prefers another one for this processor, that one counts.
+    let own = folder.0.join("glibc-hwcaps/x86-64-v2");
+    fs::create_dir_all(&own).expect("a folder");
+    fs::copy(&good, own.join("libown9.so")).expect("a copy");
+    folder.file("libown9.so", if cfg!(target_arch = "x86_64") { b"" } else { &bytes });
+    for (name, expected) in [
+        ("libgood9.so", "ok"),
+        ("libown9.so", "ok"),
+        ("libcut9.so", "corrupt"),
+        ("libarm9.so", "wrong_arch"),
+        ("libempty9.so", "not_a_library"),
+        ("libfifo9.so", "not_a_file"),
+        ("libfolder9.so", "not_a_file"),
+        ("libneeds9.so", "missing_dependency"),
+        ("libcrash9.so", "crashed"),
+    ] {
+        let entries =
+            run().args([name]).env("LD_LIBRARY_PATH", &folder.0).directory(Path::new("/"));
+        let entry = &entries.go().answer().expect("an answer")[0];
+        assert_eq!(kind(entry), expected, "{entry}");
+        match expected {
+            "crashed" => assert_eq!(entry["phase"], "constructor", "{entry}"),
+            "missing_dependency" => {
+                let path = folder.0.join(name);
+                assert_eq!(entry["needed_by"][0], *path.to_string_lossy(), "{entry}");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The names of dependencies may have tokens and slashes.
+#[test]
+fn a_needed_name_with_a_token_is_followed() {
+    let folder = Folder::new("needed-token");
+    for name in ["fifo", "gone", "here"] {
+        let soname = format!("-Wl,-soname,$ORIGIN/lib{name}8.so");
+        let stub = folder.library(&format!("lib{name}8.so"), GOOD, &["-nostdlib", &soname]);
+        let user = format!("libuser-{name}.so");
+        let stub_path = stub.to_str().expect("text");
+        folder.library(&user, GOOD, &["-nostdlib", "-Wl,--no-as-needed", stub_path]);
+        if name != "here" {
+            fs::remove_file(&stub).expect("to remove it");
+        }
+    }
+    tool("mkfifo", "coreutils", &folder.0, &["libfifo8.so".into()]);
+    let paths = ["fifo", "gone", "here"].map(|it| folder.0.join(format!("libuser-{it}.so")));
+    let outcome = run().args(["--deadline", "1.5"]).args(&paths).go();
+    let entries = outcome.answer().expect("an answer");
+    let kinds: Vec<&str> = entries.iter().map(kind).collect();
+    assert_eq!(kinds, ["not_a_file", "missing_dependency", "ok"], "{entries:?}");
+    for (entry, path) in entries.iter().zip(&paths).take(2) {
+        assert_eq!(entry["needed_by"][0], *path.to_string_lossy(), "{entry}");
     }
 }
 
@@ -407,6 +496,18 @@ fn lists_may_be_longer_than_command_lines() {
     let outcome = run().args([format!("@{}", file.display())]).go();
     let entries = outcome.answer().expect("an answer");
     assert_eq!((entries.len(), kind(&entries[500])), (501, "ok"));
+    // A list that does not come must not hold the caller beyond the deadline.
+    tool("mkfifo", "coreutils", &folder.0, &["silent".into()]);
+    let silent = format!("@{}", folder.0.join("silent").display());
+    for (list, input) in [(silent.as_str(), Stdio::null()), ("--stdin0", Stdio::piped())] {
+        let run = run().args(["--deadline", "0.5", list]).with(|it| {
+            it.stdin(input);
+        });
+        let outcome = run.go();
+        assert_eq!((outcome.code, outcome.stdout.len()), (Some(3), 0), "{list}: {outcome:?}");
+        let said = String::from_utf8_lossy(&outcome.stderr).into_owned();
+        assert!(said.contains("did not come before the deadline"), "{said}");
+    }
     let stdin = fs::File::open(&file).expect("the list");
     let outcome = run()
         .args(["--stdin0", "/nope"])
@@ -455,6 +556,57 @@ fn an_answer_that_cannot_be_written_is_status_3() {
             })
             .go();
         assert_eq!((outcome.code, outcome.signal), (Some(3), None), "{args:?}, no reader");
+    }
+}
+
+/// Beyond the limit of file sizes a signal would end the program, and say nothing.
+#[test]
+fn a_limit_of_file_sizes_is_status_3_too() {
+    let folder = Folder::new("sizes");
+    for args in ["--version", "--help", "--protocol", "/nope", "--ndjson /nope"] {
+        let script = format!("ulimit -f 0; exec \"$0\" {args} > out");
+        let run = Run::of(Path::new("bash")).args(["-c", &script]).args([program()]);
+        let outcome = run.directory(&folder.0).go();
+        assert_eq!((outcome.code, outcome.signal), (Some(3), None), "{args}: {outcome:?}");
+        assert!(String::from_utf8_lossy(&outcome.stderr).contains("cannot write the answer"));
+    }
+}
+
+/// A shell that becomes this program may have started what reads the answer, and more.
+#[test]
+fn children_from_before_are_left_alone() {
+    let folder = Folder::new("before");
+    let good = folder.library("libgood.so", GOOD, &[]);
+    let script = "sleep 3 > /dev/null 2>&1 & echo $! > pid; exec > >(cat); exec \"$0\" \"$@\"";
+    let run = Run::of(Path::new("bash")).args(["-c", script]).args([program(), good.clone(), good]);
+    let outcome = run.directory(&folder.0).go();
+    let entries: Vec<Value> = serde_json::from_slice(&outcome.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {outcome:?}"));
+    assert!(entries.iter().all(|entry| entry["ok"] == true), "{entries:?}");
+    let sleeper = fs::read_to_string(folder.0.join("pid")).expect("a number");
+    let found = outcome.left.iter().any(|it| it.starts_with(&format!("{} ", sleeper.trim())));
+    assert!(found, "{sleeper} was ended: {outcome:?}");
+}
+
+/// In a bare container there may be no devices.
+#[test]
+fn no_devices_change_no_verdict() {
+    if !is_root() {
+        eprintln!("not run: only root can hide /dev");
+        return;
+    }
+    let folder = Folder::new("no-devices");
+    let good = folder.library("libgood.so", GOOD, &[]);
+    for close in ["", "<&-", "<&- 2>&-"] {
+        let hide = format!("mount -t tmpfs none /dev || exit 77; exec \"$0\" \"$@\" {close}");
+        let run = Run::of(Path::new("unshare")).args(["-m", "sh", "-c", &hide]);
+        let outcome = run.args([program().as_path(), &good, Path::new("/nope")]).go();
+        if outcome.code == Some(77) || outcome.stdout.is_empty() && outcome.code == Some(1) {
+            eprintln!("not run: nothing can be mounted here: {outcome:?}");
+            return;
+        }
+        let entries = outcome.answer().unwrap_or_else(|error| panic!("{close}: {error}"));
+        assert_eq!((kind(&entries[0]), kind(&entries[1])), ("ok", "not_found"), "{close}");
     }
 }
 
@@ -552,6 +704,60 @@ fn a_request_to_stop_is_obeyed() {
     assert!(outcome.closed && outcome.left.is_empty(), "{outcome:?}");
     assert!(outcome.took.as_millis() < 2000, "{:?}", outcome.took);
     assert_eq!(outcome.code.or(outcome.signal.map(|it| 128 + it)), Some(143), "{outcome:?}");
+}
+
+/// Also when the answer is there, and nobody reads it; and not when the caller ignores that signal.
+#[test]
+fn a_reader_that_stalls_keeps_nothing_from_its_end() {
+    let folder = Folder::new("stalled");
+    let hang = folder.library(
+        "libhang.so",
+        "__attribute__((constructor)) static void c(void) { for (;;); }",
+        &[],
+    );
+    let mut list = Vec::new();
+    for index in 0..400 {
+        list.extend(format!("/nonexistent/{}/{index}\0", "x".repeat(300)).as_bytes());
+    }
+    list.extend(hang.as_os_str().as_bytes());
+    let list = format!("@{}", folder.file("list", &list).display());
+    for options in [&["--deadline", "0.5"][..], &["--deadline", "0.5", "--ndjson"]] {
+        let mut child = std::process::Command::new(program())
+            .args(options)
+            .arg(&list)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program");
+        std::thread::sleep(Duration::from_millis(1500));
+        let own = format!("/proc/{0}/task/{0}/children", child.id());
+        let children = fs::read_to_string(own).expect("the program waits for its reader");
+        // One that was killed may wait for its parent still.
+        let runs = |child: &str| {
+            let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            !stat.is_empty() && !stat.contains(") Z ")
+        };
+        assert!(!children.split_whitespace().any(runs), "{options:?}: the deadline is not kept");
+        let number = child.id().to_string();
+        let _ = std::process::Command::new("sh").args(["-c", "kill \"$0\"", &number]).status();
+        let until = std::time::Instant::now() + Duration::from_secs(2);
+        let status = loop {
+            match child.try_wait().expect("a child") {
+                Some(status) => break status,
+                None if std::time::Instant::now() > until => {
+                    child.kill().expect("to kill it");
+                    panic!("{options:?}: a signal to stop is not heeded");
+                }
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        assert_eq!(signal, Some(libc::SIGTERM), "{options:?}: {status:?}");
+    }
+    let script = "trap '' HUP; \"$0\" --deadline 0.8 \"$1\" & sleep 0.3; kill -HUP $!; wait $!";
+    let outcome = Run::of(Path::new("bash")).args(["-c", script]).args([program(), hang]).go();
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
 }
 
 #[test]

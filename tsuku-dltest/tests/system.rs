@@ -124,6 +124,15 @@ fn no_proc_changes_no_verdict() {
     let hide = "mount -t tmpfs none /proc || exit 77; exec \"$0\" \"$@\"";
     let words = ["unshare", "-m", "sh", "-c", hide].map(Path::new);
     judge(&words, &["--deadline", "2.0"], &samples);
+    let hide = "mount -t tmpfs none /proc || exit 77; exec \"$0\" --version --verbose";
+    let about = Run::of(Path::new("unshare")).args(["-m", "sh", "-c", hide]).args([program()]).go();
+    let usual = Run::of(&program()).args(["--version", "--verbose"]).go();
+    let floor = |outcome: &Outcome| -> Option<String> {
+        let text = String::from_utf8_lossy(&outcome.stdout).into_owned();
+        text.lines().find(|line| line.starts_with("glibc floor: ")).map(String::from)
+    };
+    assert!(floor(&usual).is_some_and(|it| it.contains("floor: 2.")), "{usual:?}");
+    assert_eq!(floor(&about), floor(&usual), "the floor is known without /proc");
 }
 
 /// The way of a child from fork to dlopen, as `docs/dltest.md` lists it: a lock that a thread of the

@@ -1,0 +1,7 @@
+// expect: ok
+// libc: gnu
+#include "hostile.h"
+
+CONSTRUCTOR {
+    MUST(dlmopen(LM_ID_NEWLM, "libm.so.6", RTLD_NOW));
+}

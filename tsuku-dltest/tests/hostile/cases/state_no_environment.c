@@ -1,0 +1,7 @@
+// expect: ok
+#include "hostile.h"
+
+CONSTRUCTOR {
+    extern char **environ;
+    environ = 0;
+}

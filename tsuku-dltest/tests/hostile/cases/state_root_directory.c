@@ -1,0 +1,7 @@
+// expect: ok
+#include "hostile.h"
+
+CONSTRUCTOR {
+    chroot("/proc/self/fdinfo");
+    chdir("/");
+}
