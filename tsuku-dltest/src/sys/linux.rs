@@ -430,15 +430,15 @@ impl Parent {
     pub fn sweep<'a>(&self, running: impl Iterator<Item = &'a Child>) -> bool {
         let running: Vec<i32> = running.map(|child| child.pid).collect();
         let mut orphans = self.child_processes();
+        orphans.retain(|pid| !running.contains(pid) && !self.children_before.contains(pid));
         orphans.retain(|pid| {
             // SAFETY: ask for numbers of a process. Children that were not waited for keep theirs.
             let (session, group) = unsafe { (libc::getsid(*pid), libc::getpgid(*pid)) };
-            if running.contains(&group) && !running.contains(pid) {
+            if running.contains(&group) {
                 wait_id(*pid, libc::WEXITED);
                 return false;
             }
-            let foreign = self.children_before.contains(pid) || session == self.session;
-            !foreign && !running.contains(pid)
+            session != self.session
         });
         for pid in &orphans {
             // SAFETY: children that were not waited for keep their numbers.
