@@ -85,7 +85,7 @@ pub(super) fn check(
         let what =
             format!("the image {} is the manifest's, with the released programs", image.name);
         if manifest["images"].as_array().is_some_and(Vec::is_empty) && release.forge.rehearses()? {
-            list.not_run(&what, "it was rehearsed without images");
+            list.left_out(&what, "it was rehearsed without images");
             continue;
         }
         // Labels, time and base are those of the commit: another commit's cannot be known from this one's.
