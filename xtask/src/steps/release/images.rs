@@ -114,8 +114,9 @@ pub(super) fn check(
             Err(error) => vec![format!("{error:#}")],
         };
         // Which release the moving tags are with depends on what came after.
-        let fixed = image.tags.iter().filter(|tag| tag.contains("{version}")).count();
-        for tag in tags(image, &release.plan.version, &settings.tag, &[]).iter().take(fixed) {
+        let mut fixed = image.clone();
+        fixed.tags.retain(|tag| tag.contains("{version}"));
+        for tag in tags(&fixed, &release.plan.version, &settings.tag, &[]) {
             let name = format!("{}:{tag}", image.repository);
             match leads_elsewhere(&name, &index) {
                 Ok(None) => {}
