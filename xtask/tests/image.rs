@@ -655,6 +655,11 @@ fn an_image_for_two_processors_is_pulled_as_either() {
     registry.xtask(folder, &image).expect(0);
     let said = server.push(&["--execute"]).expect(0).stdout;
     let digest = said.lines().next().unwrap().rsplit('@').next().unwrap().to_owned();
+    let record = folder.join("images/image-sayna-linux-arm64.json");
+    let kept = fs::read(&record).unwrap();
+    fs::remove_file(&record).unwrap();
+    server.publish().expect(1).says(&["image-sayna-linux-arm64.json: not among the jobs' results"]);
+    fs::write(&record, kept).unwrap();
     server.publish().expect(0);
     server.push(&["--tags", "--execute"]).expect(0);
     let said = server.xtask("verify", &[]).expect(0).stdout;
