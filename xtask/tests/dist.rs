@@ -75,6 +75,10 @@ fn the_main_job_from_a_subfolder_and_its_failures_after_it() {
         run(Command::new("sha256sum").args(["--strict", "-c", "checksums.txt"]).current_dir(&dist));
     sums.expect(0);
     validate("manifest", &dist.join("manifest.json"));
+    // The next release is compared with what was just written.
+    let args = ["audit", "--against", "manifest.json", "tool-here"];
+    let same = run(&mut xtask(&dist, &args)).expect(0);
+    assert!(!same.stderr.contains("nothing to compare"), "{}", same.stderr);
     let manifest = fs::read_to_string(dist.join("manifest.json")).unwrap();
     assert!(
         manifest.contains("\"dirty\": false") && manifest.contains("\"not_run\": []"),

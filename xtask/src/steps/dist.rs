@@ -175,7 +175,8 @@ impl Work<'_> {
         // What ran is what was sealed and judged.
         judged.sealed.unchanged()?;
         asset.unchanged()?;
-        let record = self.record(job, name, &asset, &judged, smoke)?;
+        let path = packed.path_in(name);
+        let record = self.record(job, name, &path, &asset, &judged, smoke)?;
         Ok(Ok((asset, record)))
     }
 
@@ -194,6 +195,7 @@ impl Work<'_> {
         &self,
         job: &Job<'_>,
         name: &str,
+        path: &str,
         asset: &Sealed,
         judged: &Judged,
         smoke: Vec<report::SmokeRow>,
@@ -215,7 +217,7 @@ impl Work<'_> {
             glibc: glibc(judged, job),
             runs_on: runs_on(&judged.binary),
             findings: judged.findings.clone(),
-            audit: report::audit::kept(name, judged.sealed.digest().size, &judged.binary),
+            audit: report::audit::kept(path, judged.sealed.digest().size, &judged.binary),
             smoke,
         })
     }

@@ -69,6 +69,14 @@ impl<'a> Request<'a> {
         Ok(entries)
     }
 
+    /// The program as an audit of the asset `name` calls it.
+    pub(crate) fn path_in(&self, name: &str) -> String {
+        match self.format {
+            None => name.to_owned(),
+            Some(_) => format!("{name}!{}", self.program_path()),
+        }
+    }
+
     fn program_path(&self) -> String {
         format!("{}/{}{}", self.stem, self.package.binary, self.exe_suffix)
     }
