@@ -240,7 +240,12 @@ impl Earlier {
         // A manifest has `files` too: those of the release that hold no program. An asset without its
         // audit cannot be compared with: silence would read as "no worse".
         let entries = match (list("assets"), list("files")) {
-            (Some(assets), _) => assets.iter().map(|asset| entry(asset.get("audit")?)).collect(),
+            (Some(assets), _) => {
+                let others =
+                    assets.iter().filter_map(|asset| asset.get("other_audits")?.as_array());
+                let mains = assets.iter().map(|asset| entry(asset.get("audit")?));
+                mains.chain(others.flatten().map(entry)).collect()
+            }
             (None, Some(files)) => files.iter().map(entry).collect(),
             (None, None) => None,
         };
