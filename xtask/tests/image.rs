@@ -364,6 +364,12 @@ impl Server {
         self.folder.join("images/image-sayna-linux-amd64.json")
     }
 
+    /// The image's manifest, on the disk.
+    fn manifest(&self) -> std::path::PathBuf {
+        let digest = json(&self.record())["digest"].as_str().unwrap().split_at(7).1.to_owned();
+        self.folder.join("images/sayna-linux-amd64/blobs/sha256").join(digest)
+    }
+
     fn has_no_tag(&self) {
         for tag in [":0.2.0", ":0.2", ":latest"] {
             assert_ne!(self.raw(tag).code, Some(0), "{tag}");
@@ -405,6 +411,18 @@ fn an_image_is_pushed_by_digest_and_tagged_after_the_release() {
     assert_eq!(index["manifests"][0]["platform"]["architecture"], "amd64");
     server.has_no_tag();
 
+    // What the registry has does not stay what was brought there: its own storage, in the layer of the program.
+    let layer = json(&server.manifest())["layers"].as_array().unwrap().last().unwrap().clone();
+    let layer = layer["digest"].as_str().unwrap().split_at(7).1.to_owned();
+    let stored = folder.join("target/registry/docker/registry/v2/blobs/sha256");
+    let stored = stored.join(&layer[..2]).join(&layer).join("data");
+    let good = fs::read(&stored).unwrap();
+    let mut bad = good.clone();
+    *bad.last_mut().unwrap() ^= 1;
+    fs::write(&stored, bad).unwrap();
+    push(&["--execute"]).expect(3).says(&["cannot read", "back"]);
+    fs::write(&stored, good).unwrap();
+
     server.publish().expect(0);
     // From the draft or the release, where no folder holds the asset.
     push(&["--execute", "--from", "images"]).expect(0);
@@ -431,6 +449,15 @@ fn an_image_is_pushed_by_digest_and_tagged_after_the_release() {
     let said = server.xtask("verify", &[]).expect(0).stdout;
     assert!(said.contains(&format!("ok       {row}")), "{said}");
 
+    // Somebody changes the release: an asset is not the one that the manifest describes.
+    let asset = assets.join("sayna-0.2.0-x86_64-unknown-linux-gnu.tar.gz");
+    let good = fs::read(&asset).unwrap();
+    fs::write(&asset, [&good[..], b"x"].concat()).unwrap();
+    push(&["--tags", "--execute"])
+        .expect(1)
+        .says(&["is not the one that its manifest.json describes", "sayna-0.2.0"]);
+    fs::write(&asset, good).unwrap();
+
     // Somebody moves the tag of the version.
     let base = format!("docker://{}/base:1", registry.host);
     registry.copy_plain(&base, &format!("docker://{repository}:0.2.0"));
@@ -455,13 +482,30 @@ fn an_image_is_pushed_by_digest_and_tagged_after_the_release() {
     // What was made is not what is there any more.
     let record = server.record();
     let good = fs::read_to_string(&record).unwrap();
-    let manifest = json(&record)["digest"].as_str().unwrap().split_at(7).1.to_owned();
-    fs::write(&record, good.replace(&manifest, &"0".repeat(64))).unwrap();
+    let blob = server.manifest();
+    let manifest = blob.file_name().unwrap().to_str().unwrap();
+    fs::write(&record, good.replace(manifest, &"0".repeat(64))).unwrap();
     push(&["--execute"]).expect(1).says(&["digest is sha256:00", "make the image again"]);
     fs::write(&record, good).unwrap();
-    let blob = folder.join("images/sayna-linux-amd64/blobs/sha256").join(manifest);
     fs::write(&blob, fs::read_to_string(&blob).unwrap() + " ").unwrap();
     push(&["--execute"]).expect(3).says(&["holds other bytes"]);
+}
+
+/// A rehearsal may go without images, and says so. No tag follows from it, and no image is looked at.
+#[test]
+fn a_release_without_images_moves_no_tag() {
+    let server = Server::on_amd64();
+    server.xtask("draft", &["--execute"]).expect(0);
+    server.xtask("upload", &["--execute", "--from", "dist"]).expect(0);
+    let finalize = ["--execute", "--one-machine", "--from", "dist"];
+    server.xtask("finalize", &finalize).expect(0).says(&["no image is here"]);
+    server.push(&["--tags", "--execute"]).expect(1).says(&[
+        "manifest.json of v0.2.0 names no image `sayna`",
+        "hand what `image` recorded to `finalize`",
+    ]);
+    server.has_no_tag();
+    let said = server.xtask("verify", &["--strict"]).expect(0).stdout;
+    assert!(said.contains("left out the image sayna"), "{said}");
 }
 
 /// An image whose record is in order, and whose bytes are not the release's, comes nowhere.
@@ -540,7 +584,8 @@ fn an_image_with_other_settings_is_refused_whatever_its_record_says() {
     let keep = server.folder.join("target/keep");
     run(Command::new("cp").arg("-r").args([&layout, &keep])).expect(0);
     let good = fs::read_to_string(server.record()).unwrap();
-    let altered: &[(fn(&mut Value), &str)] = &[
+    type Change = fn(&mut Value);
+    let altered: &[(Change, &str)] = &[
         (
             |c| c["config"]["User"] = "0:0".into(),
             "`User` is \"0:0\", and \"65532:65532\" is planned",

@@ -187,6 +187,13 @@ const ALTERED: &[(Change, &str)] = &[
         "`Labels` is",
     ),
     (|f| f.manifest["annotations"] = Value::Null, "the manifest's annotations"),
+    (|f| f.manifest["mediaType"] = Value::Null, "the manifest's `mediaType` is not"),
+    (|f| f.manifest["layers"][1]["mediaType"] = "x".into(), "the manifest's `layers` is not"),
+    (|f| f.manifest["layers"][0]["size"] = 2.into(), "the manifest's `layers` is not"),
+    (|f| f.manifest["config"]["mediaType"] = "x".into(), "the manifest's `config` is not"),
+    (|f| f.manifest["subject"] = json!({}), "the manifest's `subject` is not"),
+    (|f| f.config["history"] = json!([]), "the configuration's `history` is not"),
+    (|f| f.config["variant"] = "v8".into(), "the configuration's `variant` is not"),
 ];
 
 fn push(list: &mut Value) {
@@ -318,6 +325,9 @@ fn a_release_names_its_images() {
             },
             "one image for",
         ),
+        (|i| i["annotations"] = json!({}), "says more, or other"),
+        (|i| i["manifests"][0]["urls"] = json!([]), "says more, or other"),
+        (|i| i["mediaType"] = Value::Null, "says more, or other"),
     ];
     for (change, message) in refused {
         let mut other = own.clone();

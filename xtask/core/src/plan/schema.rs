@@ -133,8 +133,8 @@ pub(super) const TARGET: Section = Section {
             "emulated",
             Bool,
             Default("false"),
-            "Whether `finalize` accepts a smoke test that ran under qemu or wine. Without it, each asset must have run \
-             natively, and on musl in one of `userlands`.",
+            "Whether `finalize` accepts a smoke test that ran under qemu or wine, and `image-push` an image that was started \
+             so. Without it, each asset must have run natively, and on musl in one of `userlands`.",
         ),
     ],
 };

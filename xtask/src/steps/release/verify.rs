@@ -372,6 +372,11 @@ impl Checklist {
         self.not_run.push(what.to_owned());
     }
 
+    /// What a rehearsal goes without by its nature: shown, and no failure under `--strict`.
+    pub(super) fn left_out(&mut self, what: &str, why: &str) {
+        self.rows.push(format!("{:<8} {what}: {why}", "left out"));
+    }
+
     fn end(self, tag: &str, strict: bool) -> anyhow::Result<Exit> {
         println!("{tag}");
         for row in &self.rows {
