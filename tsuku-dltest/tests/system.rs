@@ -15,12 +15,14 @@ use std::path::{Path, PathBuf};
 /// Libraries with an end of each kind, and what it is.
 fn samples(folder: &Folder) -> Vec<(PathBuf, &'static str)> {
     let constructor = |body: &str| {
-        let headers = "#define _GNU_SOURCE\n#include <sched.h>\n#include <signal.h>\n#include <stdlib.h>\n#include <sys/resource.h>\n#include <unistd.h>\n";
-        format!("{headers}__attribute__((constructor)) static void c(void) {{ {body} }}")
+        let headers = "#define _GNU_SOURCE\n#include <pthread.h>\n#include <sched.h>\n#include <signal.h>\n#include <stdlib.h>\n#include <sys/resource.h>\n#include <unistd.h>\n";
+        let run = "void *run(void *x) { for (;;) usleep(1000); return x; }";
+        format!("{headers}{run}\n__attribute__((constructor)) static void c(void) {{ {body} }}")
     };
     let daemon = "if (fork() == 0) { setsid(); if (fork() == 0) sleep(20); _exit(0); }";
     // Number 0 is the one that calls, also where it is the number of a caller outside.
     let own = "struct rlimit it; cpu_set_t set; if (getrlimit(RLIMIT_STACK, &it) || setrlimit(RLIMIT_STACK, &it) || sched_getaffinity(0, sizeof set, &set) || sched_setaffinity(0, sizeof set, &set) || kill(0, 0)) abort();";
+    let thread = "pthread_t t; pthread_create(&t, 0, run, 0); usleep(5000);";
     let sources = [
         ("good", String::from("int good(void) { return 1; }"), "ok"),
         ("own", constructor(own), "ok"),
@@ -28,6 +30,8 @@ fn samples(folder: &Folder) -> Vec<(PathBuf, &'static str)> {
         ("exit", constructor("_exit(0);"), "exited"),
         ("spin", constructor("for (;;);"), "timeout"),
         ("daemon", constructor(daemon), "ok"),
+        // Its thread runs on in code that is gone.
+        ("thread", constructor(thread), "unload_crashed"),
         ("closes", constructor("for (int i = 0; i < 1024; i++) close(i);"), "ok"),
         ("killer", constructor("kill(getppid(), SIGTERM);"), "ok"),
         (

@@ -75,6 +75,10 @@ fn the_main_job_from_a_subfolder_and_its_failures_after_it() {
         run(Command::new("sha256sum").args(["--strict", "-c", "checksums.txt"]).current_dir(&dist));
     sums.expect(0);
     validate("manifest", &dist.join("manifest.json"));
+    // The next release is compared with what was just written.
+    let args = ["audit", "--against", "manifest.json", "tool-here"];
+    let same = run(&mut xtask(&dist, &args)).expect(0);
+    assert!(!same.stderr.contains("nothing to compare"), "{}", same.stderr);
     let manifest = fs::read_to_string(dist.join("manifest.json")).unwrap();
     assert!(
         manifest.contains("\"dirty\": false") && manifest.contains("\"not_run\": []"),
@@ -128,6 +132,121 @@ fn the_main_job_from_a_subfolder_and_its_failures_after_it() {
     edit(&folder.join("tool/src/main.rs"), "fn main", "fn mian");
     run(&mut xtask(folder.path(), &["dist"])).expect(3).says(&["`cargo` failed"]);
     assert_eq!(names(&dist), ["notes"]);
+}
+
+/// Features decide what is built, and what the SBOM lists; a program that says more than its version is
+/// asked in its own words.
+#[test]
+fn a_program_with_features_that_says_more() {
+    let main = r#"
+fn main() {
+    match std::env::args().nth(1).as_deref() {
+        Some("version") => {
+            let (extra, usual) = (cfg!(feature = "extra"), cfg!(feature = "usual"));
+            println!("tool {} (rev 1a2b)\n\nextra: {extra}, usual: {usual}", env!("CARGO_PKG_VERSION"));
+        }
+        Some("help") => println!("usage: tool"),
+        _ => std::process::exit(1),
+    }
+}
+"#;
+    let smoke = "[package.smoke]\nversion = \"tool {version}\"\nversion-match = \"start\"\n\
+                 version-args = [\"version\"]\nhelp-args = [\"help\"]\n";
+    let features = "features = [\"extra\"]\ndefault-features = false\n";
+    let plan = PLAN.replace("HOST", &host()) + features + smoke;
+    let folder = Tool { plan: &plan, main, build: "", profile: "" }.workspace();
+    let package = folder.join("tool/Cargo.toml");
+    let text = fs::read_to_string(&package).unwrap();
+    let usual = "[features]\ndefault = [\"usual\"]\nusual = [\"dep:part\"]\nextra = []\n\
+                 [dependencies]\npart = { path = \"../part\", optional = true }\n";
+    fs::write(&package, text + usual).unwrap();
+    folder.write("part/Cargo.toml", "[package]\nname = \"part\"\nversion = \"9.9.9\"\n");
+    folder.write("part/src/lib.rs", "");
+    let mut lock = Command::new("cargo");
+    run(lock.args(["update", "--workspace", "--offline"]).current_dir(folder.path())).expect(0);
+    common::commit(&folder);
+    let dist = || run(&mut xtask(folder.path(), &["dist", "--strict"]));
+    let sbom = || run(&mut xtask(folder.path(), &["sbom", "--package", "tool"])).expect(0).stdout;
+    let says = || run(Command::new(folder.join("dist/tool-here")).arg("version")).expect(0).stdout;
+    dist().expect(0);
+    assert!(says().contains("extra: true, usual: false"), "{}", says());
+    assert!(!sbom().contains("9.9.9"), "{}", sbom());
+
+    edit(&folder.join("xtask.toml"), "default-features = false\n", "");
+    common::commit(&folder);
+    dist().expect(0);
+    assert!(says().contains("extra: true, usual: true"), "{}", says());
+    assert!(sbom().contains("9.9.9"), "{}", sbom());
+
+    edit(&folder.join("xtask.toml"), "version-match = \"start\"\n", "");
+    common::commit(&folder);
+    dist()
+        .expect(1)
+        .says(&["not \"tool 1.2.3\"", "`version-match = \"start\"` in [package.smoke]"]);
+}
+
+/// Two programs of one Cargo package in one archive: both are judged, tried, recorded and compared.
+#[test]
+fn an_archive_of_two_programs() {
+    let main = r#"
+fn main() {
+    let name = std::env::args().next().unwrap_or_default();
+    let name = name.rsplit('/').next().unwrap_or_default();
+    match std::env::args().nth(1).as_deref() {
+        Some("--version") => println!("{name} {}", env!("CARGO_PKG_VERSION")),
+        Some("--help") => println!("usage: {name}"),
+        _ => std::process::exit(2),
+    }
+}
+"#;
+    let several = "binaries = [\"tool\", \"toolx\"]\narchive = \"tar.gz\"\nasset = \"tool-{version}-{platform}\"\n\
+                   [package.smoke]\nversion = \"{binary} {version}\"\n";
+    let plan =
+        PLAN.replace("HOST", &host()).replace("version-env = \"TOOL_VERSION\"\n", "") + several;
+    let folder = Tool { plan: &plan, main, build: "", profile: "" }.workspace();
+    folder.write("tool/src/bin/toolx.rs", main);
+    common::commit(&folder);
+    let dist = || run(&mut xtask(folder.path(), &["dist", "--strict"]));
+    dist().expect(0);
+    let mut list = Command::new("tar");
+    let listed = run(list.args(["tzf", "dist/tool-1.2.3-here.tar.gz"]).current_dir(folder.path()));
+    assert_eq!(listed.expect(0).stdout, "tool-1.2.3-here/tool\ntool-1.2.3-here/toolx\n");
+    let manifest = folder.join("dist/manifest.json");
+    validate("manifest", &manifest);
+    let text = fs::read_to_string(&manifest).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let asset = &record["assets"][0];
+    let checks: Vec<_> = asset["smoke"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["check"].as_str().unwrap())
+        .collect();
+    assert_eq!(checks, ["version", "help", "toolx version", "toolx help", "symbols", "symbols"]);
+    assert_eq!(asset["audit"]["path"], "tool-1.2.3-here.tar.gz!tool-1.2.3-here/tool");
+    assert_eq!(asset["other_audits"][0]["path"], "tool-1.2.3-here.tar.gz!tool-1.2.3-here/toolx");
+    let args = ["audit", "--against", "dist/manifest.json", "dist/tool-1.2.3-here.tar.gz"];
+    let same = run(&mut xtask(folder.path(), &args)).expect(0);
+    assert!(!same.stderr.contains("nothing to compare"), "{}", same.stderr);
+
+    // A release gathers, judges and verifies both.
+    run(&mut xtask(folder.path(), &["rehearse"])).expect(0);
+    let forge = ["--forge", "dir:target/forge", "--tag", "v1.2.3", "--one-machine", "--execute"];
+    common::git(folder.path(), &["tag", "v1.2.3"]);
+    let finalize = || run(xtask(folder.path(), &["finalize", "--only", "here"]).args(forge));
+    let asset = folder.join("dist/tool-1.2.3-here.tar.gz");
+    let half = "tar xzf \"$1\" && tar czf \"$1\" tool-1.2.3-here/tool";
+    let mut cut = Command::new("sh");
+    let cut = cut.args(["-c", half, "sh"]).arg(&asset).current_dir(folder.join("target"));
+    run(cut).expect(0);
+    finalize().expect(1).says(&["tool-1.2.3-here.tar.gz: does not hold `toolx`"]);
+
+    // The fault of one refuses both.
+    edit(&folder.join("tool/src/bin/toolx.rs"), "CARGO_PKG_VERSION", "CARGO_PKG_NAME");
+    common::commit(&folder);
+    dist().expect(1).says(&["smoke toolx version failed", "\"toolx tool\"", "nothing was written"]);
+    edit(&folder.join("xtask.toml"), "\"toolx\"", "\"tooly\"");
+    dist().expect(3).says(&["has no program `tooly`", "there is tool, toolx"]);
 }
 
 #[test]

@@ -180,6 +180,9 @@ impl Parent {
         {
             return Err(format!("--sandbox strict: this kernel has {}", abilities()));
         }
+        restrictions
+            .apply_to_parent()
+            .map_err(|error| format!("--sandbox strict: cannot restrict this process: {error}"))?;
         // SAFETY: these calls set attributes of this process; the sets are initialised by the calls
         // that get them. Orphans of the children shall come to this process (since Linux 3.4); its
         // memory and its descriptors, under /proc, shall not be open to them, where they are not

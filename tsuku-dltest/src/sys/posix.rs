@@ -414,15 +414,25 @@ pub fn end_unless(process: i32) {
     }
 }
 
-/// The number of links to the directory of this process's threads, which grows with each thread; 0
-/// where there is no such directory.
+/// A number that grows with the threads of this process: 0 for one, otherwise that of the links to
+/// the directory of its threads, or 1 without `/proc`. 0 too where nothing tells.
 pub fn thread_links() -> libc::nlink_t {
+    // unshare(2): this flag is an error in a process with more threads than one, and without effect in
+    // any other. /proc would cost each child as much as all other calls before dlopen.
+    // SAFETY: as the comment says.
+    #[cfg(target_os = "linux")]
+    let several = match unsafe { libc::unshare(libc::CLONE_THREAD) } {
+        0 => return 0,
+        _ => libc::nlink_t::from(Errno::last() == Errno(libc::EINVAL)),
+    };
+    #[cfg(target_os = "macos")]
+    let several = 0;
     let mut status = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: the path is NUL-terminated, and `status` is read only if stat filled it in.
     unsafe {
         match libc::stat(c"/proc/self/task".as_ptr(), status.as_mut_ptr()) {
             0 => status.assume_init().st_nlink,
-            _ => 0,
+            _ => several,
         }
     }
 }

@@ -42,7 +42,7 @@ struct PathBeneath {
 pub(super) struct Restrictions {
     /// The ruleset and the version of Landlock, where the kernel has it.
     landlock: Option<(File, u32)>,
-    /// The filter, where the kernel takes filters.
+    /// The children's part of the filter, where the kernel takes filters.
     filter: Option<Filter>,
     required: bool,
 }
@@ -70,27 +70,31 @@ impl Restrictions {
         self.filter.is_some()
     }
 
-    /// Restricts the calling process, whose number is `own`, for good.
-    pub(super) fn apply(&self, own: i32) -> Result<(), Errno> {
+    /// Restricts the calling process, the parent, for good in what neither it nor a child may ever
+    /// do; children inherit that. A filter costs the kernel most when it is installed: it is
+    /// compiled, and tried on each number. So each child installs its own, small part alone.
+    pub(super) fn apply_to_parent(&self) -> Result<(), Errno> {
         if self.landlock.is_none() && self.filter.is_none() {
             return Ok(());
         }
-        // SAFETY: changes the rights of this process alone.
+        // SAFETY: changes the rights of this process alone, which executes no other program.
         let privileges = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+        let filter = self.filter.as_ref().map_or(0, |_| install(&mut common_filter()));
+        self.outcome([privileges, filter])
+    }
+
+    /// Restricts the calling process, a child with the number `own`, for good.
+    pub(super) fn apply(&self, own: i32) -> Result<(), Errno> {
         let landlock = self.landlock.as_ref().map_or(0, |(ruleset, _)| {
-            // SAFETY: as above; the descriptor is a ruleset's.
+            // SAFETY: changes the rights of this process alone; the descriptor is a ruleset's.
             unsafe { libc::syscall(LANDLOCK_RESTRICT_SELF, ruleset.fd(), 0) as i32 }
         });
-        let filter = self.filter.as_ref().map_or(0, |filter| {
-            let mut program = filter.of(own);
-            let program =
-                libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-            // SAFETY: as above; the kernel copies the filter, whose length is that of the vector.
-            unsafe {
-                libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
-            }
-        });
-        match self.required && [privileges, landlock, filter] != [0; 3] {
+        let filter = self.filter.as_ref().map_or(0, |filter| install(&mut filter.of(own)));
+        self.outcome([landlock, filter])
+    }
+
+    fn outcome(&self, results: [i32; 2]) -> Result<(), Errno> {
+        match self.required && results != [0; 2] {
             true => Err(Errno::last()),
             false => Ok(()),
         }
@@ -135,6 +139,14 @@ fn ruleset() -> Option<(File, u32)> {
     Some((ruleset, version))
 }
 
+/// Installs a filter; returns 0, or -1 for an error.
+fn install(code: &mut [libc::sock_filter]) -> i32 {
+    let program = libc::sock_fprog { len: code.len() as u16, filter: code.as_mut_ptr() };
+    // SAFETY: changes the rights of this process alone; the kernel copies the filter, whose length is
+    // that of the slice.
+    unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) }
+}
+
 /// Kernels that take filters find that this one is at no address; others do not know the mode.
 fn seccomp_exists() -> bool {
     let none = core::ptr::null::<libc::sock_fprog>();
@@ -150,9 +162,9 @@ const AUDIT_ARCH: u32 = 0xc000_00b7;
 #[cfg(target_arch = "riscv64")]
 const AUDIT_ARCH: u32 = 0xc000_00f3;
 
-/// Refused altogether: harming other processes, the network beyond TCP, what only root may do to the
-/// machine, and leaving the process group.
-const REFUSED: &[c_long] = &[
+/// Refused to the parent too, which has no need of it: reading other processes, the network beyond
+/// TCP, and what only root may do to the machine.
+const COMMON: &[c_long] = &[
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
@@ -177,10 +189,14 @@ const REFUSED: &[c_long] = &[
     libc::SYS_umount2,
     libc::SYS_vhangup,
     PIDFD_GETFD,
-    // It takes an open directory of /proc for a pidfd.
-    PIDFD_SEND_SIGNAL,
     // It would open sockets past this list.
     IO_URING_SETUP,
+];
+
+/// Refused to children altogether.
+const REFUSED: &[c_long] = &[
+    // It takes an open directory of /proc for a pidfd.
+    PIDFD_SEND_SIGNAL,
     // All that a library starts stays in one process group, and so can be killed at once.
     libc::SYS_setsid,
     libc::SYS_setpgid,
@@ -224,28 +240,28 @@ const ARCHITECTURE: u32 = 4;
 const FIRST: u32 = 16;
 const SECOND: u32 = 24;
 
-/// A filter in classic BPF, whole but for the number of the process that installs it.
+/// The children's part of the filter, whole but for the number of the process that installs it.
 #[derive(Debug)]
 struct Filter {
-    program: Vec<libc::sock_filter>,
+    code: Vec<libc::sock_filter>,
     /// The statement that compares with that number.
     own: usize,
 }
 
 impl Filter {
-    /// The program for the process with the number `own`.
+    /// The filter for the process with the number `own`.
     fn of(&self, own: i32) -> Vec<libc::sock_filter> {
-        let mut program = self.program.clone();
-        program[self.own].k = own as u32;
-        program
+        let mut code = self.code.clone();
+        code[self.own].k = own as u32;
+        code
     }
 }
 
-/// The filter for the children of `parent`.
+/// The children's part of the filter for those of `parent`.
 fn filter(parent: i32) -> Filter {
     // SAFETY: have no preconditions.
     let (group, caller) = unsafe { (libc::getpgrp(), libc::getppid()) };
-    program(&targets(parent, caller, group))
+    children_filter(&targets(parent, caller, group))
 }
 
 /// The numbers by which kill(2) and its kind name those who must not be harmed. A caller or a group
@@ -260,6 +276,7 @@ fn targets(parent: i32, caller: i32, group: i32) -> Vec<i32> {
     targets
 }
 
+// Operations of classic BPF, linux/bpf_common.h.
 const LOAD: u16 = 0x20;
 const JUMP: u16 = 0x05;
 const EQUAL: u16 = 0x15;
@@ -267,108 +284,140 @@ const AT_LEAST: u16 = 0x35;
 const ABOVE: u16 = 0x25;
 const RETURN: u16 = 0x06;
 
-fn statement(code: u16, k: u32) -> libc::sock_filter {
-    libc::sock_filter { code, jt: 0, jf: 0, k }
-}
-
-/// Skips the next statement if the comparison does not hold.
-fn unless(code: u16, k: u32) -> libc::sock_filter {
-    libc::sock_filter { code, jt: 0, jf: 1, k }
-}
-
-fn error(errno: i32) -> libc::sock_filter {
-    statement(RETURN, libc::SECCOMP_RET_ERRNO | errno as u32)
-}
-
-const ALLOW: libc::sock_filter =
-    libc::sock_filter { code: RETURN, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
-
-/// What to do with a call.
+/// A place that a comparison goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rule {
+enum Label {
+    Allow,
     Refuse,
+    /// Not a call of this system.
+    Absent,
     /// Look where the first argument aims.
     Aimed,
     /// Look whether the first, or the second, argument means the process itself.
     OwnFirst,
     OwnSecond,
+    /// The statement behind the comparison.
+    Next,
 }
 
-fn program(targets: &[i32]) -> Filter {
-    let rules = [
-        (REFUSED, Rule::Refuse),
-        (AIMED, Rule::Aimed),
-        (OWN_FIRST, Rule::OwnFirst),
-        (OWN_SECOND, Rule::OwnSecond),
-    ];
-    let of = |(numbers, rule): (&'static [c_long], Rule)| {
-        numbers.iter().map(move |number| (*number as u32, rule))
-    };
-    let mut rules: Vec<(u32, Rule)> = rules.into_iter().flat_map(of).collect();
+/// A program in classic BPF (Documentation/networking/filter.rst). Jumps lead forward only.
+#[derive(Default)]
+struct Program {
+    code: Vec<libc::sock_filter>,
+    /// Comparisons, and where they go: `finish` fills that in.
+    open: Vec<(usize, Label, Label)>,
+    places: Vec<(Label, usize)>,
+}
+
+impl Program {
+    fn statement(&mut self, code: u16, k: u32) {
+        self.code.push(libc::sock_filter { code, jt: 0, jf: 0, k });
+    }
+
+    /// Goes to `then` if the comparison holds, to `otherwise` if not.
+    fn compare(&mut self, code: u16, k: u32, then: Label, otherwise: Label) {
+        self.open.push((self.code.len(), then, otherwise));
+        self.statement(code, k);
+    }
+
+    /// Here is the place that `label` means.
+    fn place(&mut self, label: Label) {
+        self.places.push((label, self.code.len()));
+    }
+
+    /// A binary search for the number among `rules`, which are sorted. When a filter is installed,
+    /// the kernel runs it for each number that there is (seccomp_cache_prepare): one after the other
+    /// would cost as much as the fork.
+    fn search(&mut self, rules: &[(u32, Label)]) {
+        if rules.len() > 3 {
+            let (left, right) = rules.split_at(rules.len() / 2);
+            let branch = self.code.len();
+            self.statement(AT_LEAST, right[0].0);
+            self.search(left);
+            self.code[branch].jt = (self.code.len() - branch - 1) as u8;
+            return self.search(right);
+        }
+        for (at, (number, rule)) in rules.iter().enumerate() {
+            let last = at + 1 == rules.len();
+            self.compare(EQUAL, *number, *rule, if last { Label::Allow } else { Label::Next });
+        }
+    }
+
+    /// The program, with the ends that there are.
+    fn finish(mut self) -> Vec<libc::sock_filter> {
+        let error = |errno: i32| libc::SECCOMP_RET_ERRNO | errno as u32;
+        for (label, answer) in [
+            (Label::Allow, libc::SECCOMP_RET_ALLOW),
+            (Label::Refuse, error(libc::EPERM)),
+            (Label::Absent, error(libc::ENOSYS)),
+        ] {
+            self.place(label);
+            self.statement(RETURN, answer);
+        }
+        for (at, then, otherwise) in self.open {
+            let distance = |label| {
+                let place = self.places.iter().find(|(it, _)| *it == label);
+                place.map_or(0, |(_, place)| (place - at - 1) as u8)
+            };
+            (self.code[at].jt, self.code[at].jf) = (distance(then), distance(otherwise));
+        }
+        self.code
+    }
+}
+
+/// The rules for some lists of numbers, sorted by number.
+fn rules(lists: &[(&[c_long], Label)]) -> Vec<(u32, Label)> {
+    let mut rules = Vec::new();
+    for (numbers, rule) in lists {
+        rules.extend(numbers.iter().map(|number| (*number as u32, *rule)));
+    }
     rules.sort_unstable_by_key(|(number, _)| *number);
-    let mut program = vec![
-        statement(LOAD, ARCHITECTURE),
-        libc::sock_filter { code: EQUAL, jt: 1, jf: 0, k: AUDIT_ARCH },
-        error(libc::ENOSYS),
-        statement(LOAD, NUMBER),
-    ];
+    rules
+}
+
+/// The filter of the parent, which its children inherit.
+fn common_filter() -> Vec<libc::sock_filter> {
+    let mut program = Program::default();
+    program.statement(LOAD, ARCHITECTURE);
+    program.compare(EQUAL, AUDIT_ARCH, Label::Next, Label::Absent);
+    program.statement(LOAD, NUMBER);
     if cfg!(target_arch = "x86_64") {
         // The x32 calls, which would go round the list.
-        program.extend([unless(AT_LEAST, 0x4000_0000), error(libc::ENOSYS)]);
+        program.compare(AT_LEAST, 0x4000_0000, Label::Absent, Label::Next);
     }
-    search(&rules, &mut program);
-    let own_second = program.len();
-    program.extend([
-        statement(LOAD, FIRST),
-        unless(ABOVE, WHO_PROCESS),
-        error(libc::EPERM),
-        statement(LOAD, SECOND),
-        statement(JUMP, 1),
-    ]);
-    let own_first = program.len();
-    program.extend([statement(LOAD, FIRST), unless(EQUAL, 0), ALLOW]);
-    let own = program.len();
-    program.extend([unless(EQUAL, 0), ALLOW, error(libc::EPERM)]);
-    let aimed = program.len();
-    program.push(statement(LOAD, FIRST));
-    for target in targets {
-        program.extend([unless(EQUAL, *target as u32), error(libc::EPERM)]);
-    }
-    program.push(ALLOW);
-    // What `search` left open: how far it is to the statements that look at arguments.
-    for (at, it) in
-        program.iter_mut().enumerate().take(own_second).filter(|(_, it)| it.code == JUMP)
-    {
-        let target = match it.k {
-            rule if rule == Rule::Aimed as u32 => aimed,
-            rule if rule == Rule::OwnFirst as u32 => own_first,
-            _ => own_second,
-        };
-        it.k = (target - at - 1) as u32;
-    }
-    Filter { program, own }
+    program.search(&rules(&[(COMMON, Label::Refuse)]));
+    program.finish()
 }
 
-/// A binary search for the number among `rules`, which are sorted. When a filter is installed, the
-/// kernel runs it for each number that there is (seccomp_cache_prepare): one after the other would
-/// cost as much as the fork.
-fn search(rules: &[(u32, Rule)], program: &mut Vec<libc::sock_filter>) {
-    if rules.len() > 2 {
-        let (left, right) = rules.split_at(rules.len() / 2);
-        let branch = program.len();
-        program.push(statement(AT_LEAST, right[0].0));
-        search(left, program);
-        program[branch].jt = (program.len() - branch - 1) as u8;
-        return search(right, program);
+/// The part that each child adds. Numbers of another architecture need not concern it: the strictest
+/// of all filters counts.
+fn children_filter(targets: &[i32]) -> Filter {
+    let mut program = Program::default();
+    program.statement(LOAD, NUMBER);
+    program.search(&rules(&[
+        (REFUSED, Label::Refuse),
+        (AIMED, Label::Aimed),
+        (OWN_FIRST, Label::OwnFirst),
+        (OWN_SECOND, Label::OwnSecond),
+    ]));
+    program.place(Label::Aimed);
+    program.statement(LOAD, FIRST);
+    for (at, target) in targets.iter().enumerate() {
+        let last = at + 1 == targets.len();
+        let otherwise = if last { Label::Allow } else { Label::Next };
+        program.compare(EQUAL, *target as u32, Label::Refuse, otherwise);
     }
-    for (number, rule) in rules {
-        program.push(unless(EQUAL, *number));
-        program.push(match rule {
-            Rule::Refuse => error(libc::EPERM),
-            aimed => statement(JUMP, *aimed as u32),
-        });
-    }
-    program.push(ALLOW);
+    program.place(Label::OwnSecond);
+    program.statement(LOAD, FIRST);
+    program.compare(ABOVE, WHO_PROCESS, Label::Refuse, Label::Next);
+    program.statement(LOAD, SECOND);
+    program.statement(JUMP, 1);
+    program.place(Label::OwnFirst);
+    program.statement(LOAD, FIRST);
+    program.compare(EQUAL, 0, Label::Allow, Label::Next);
+    let own = program.code.len();
+    program.compare(EQUAL, 0, Label::Allow, Label::Refuse);
+    Filter { code: program.finish(), own }
 }
 
 #[cfg(test)]
@@ -405,7 +454,7 @@ mod tests {
 
     #[test]
     fn the_filter_refuses_what_aims_at_others() {
-        let filter = program(&targets(100, 50, 40)).of(77);
+        let filter = children_filter(&targets(100, 50, 40)).of(77);
         let allowed = |number, first, second| {
             verdict(&filter, number, first, second) == libc::SECCOMP_RET_ALLOW
         };
@@ -438,6 +487,24 @@ mod tests {
         let named = [REFUSED, AIMED, OWN_FIRST, OWN_SECOND].concat();
         for number in (0..600).filter(|number| !named.contains(number)) {
             assert!(allowed(number, 100, 100), "{number}");
+        }
+    }
+
+    #[test]
+    fn what_no_process_here_may_do_is_refused_to_all() {
+        let filter = common_filter();
+        let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+        for number in 0..600 {
+            let expected = if COMMON.contains(&number) { refused } else { libc::SECCOMP_RET_ALLOW };
+            assert_eq!(verdict(&filter, number, 0, 0), expected, "{number}");
+        }
+        // What the parent itself needs: to watch, to kill, to slow down, to end by a signal.
+        for number in [libc::SYS_kill, libc::SYS_tgkill, libc::SYS_setpriority, PIDFD_OPEN] {
+            assert!(!COMMON.contains(&number), "{number}");
+        }
+        if cfg!(target_arch = "x86_64") {
+            let absent = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+            assert_eq!(verdict(&filter, 0x4000_0000 | libc::SYS_socket, 0, 0), absent);
         }
     }
 

@@ -2,7 +2,8 @@
  *
  *     old_kernel ERRNO PROGRAM ARGUMENT...
  *
- * clone3 always fails with ENOSYS: glibc takes no other error for "absent" there. */
+ * clone3 always fails with ENOSYS: glibc takes no other error for "absent" there. unshare, which is older,
+ * fails too: containers refuse it. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/filter.h>
@@ -28,6 +29,7 @@ int main(int count, char **arguments) {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CLONE3, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unshare, 1, 0),
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, FIRST_LATER, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),

@@ -284,6 +284,55 @@ const REFUSED: &[(&str, &str, usize, &str, &str)] = &[
         "a quote",
         "plainly",
     ),
+    (
+        "path = \"tool\"",
+        "path = \"tool\"\nfeatures = [\"a,b\"]",
+        23,
+        "`features` holds `a,b`",
+        "one name in each entry",
+    ),
+    (
+        "path = \"tool\"",
+        "path = \"tool\"\nbinaries = [\"tool\", \"toolx\"]",
+        23,
+        "several `binaries` without an archive",
+        "set `archive`",
+    ),
+    (
+        "path = \"tool\"",
+        "path = \"tool\"\nbinary = \"tool\"\nbinaries = [\"tool\"]",
+        23,
+        "both `binary` and `binaries`",
+        "list all",
+    ),
+    (
+        "path = \"tool\"",
+        "path = \"tool\"\narchive = \"zip\"\nbinaries = [\"tool\", \"tool\"]",
+        24,
+        "a second program `tool`",
+        "a name of its own",
+    ),
+    (
+        "path = \"tool\"",
+        "path = \"tool\"\nbuild-tags = [\"netgo\"]",
+        23,
+        "`build-tags` on a package of kind `rust`",
+        "kind `go`",
+    ),
+    (
+        "kind = \"rust\"\npath = \"tool\"",
+        "kind = \"go\"\npath = \"tool\"\nfeatures = [\"a\"]",
+        23,
+        "`features` on a package of kind `go`",
+        "kind `rust`",
+    ),
+    (
+        "path = \"tool\"",
+        "path = \"tool\"\nsmoke = { version-match = \"part\" }",
+        23,
+        "`version-match` in [package.smoke] is `part`",
+        "`start`",
+    ),
     ("path = \"tool\"", "path = \"tool\"\narchive = \"rar\"", 23, "`archive`", "`tar.gz`"),
     (
         "path = \"tool\"",
@@ -362,4 +411,43 @@ fn snapshot(name: &str, now: &str) {
     }
     let kept = fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(kept, now, "{} differs; UPDATE_SNAPSHOTS=1 writes it anew", path.display());
+}
+
+#[test]
+fn what_a_program_says_of_its_version() {
+    let judge = |smoke: &str, said: &str| {
+        let text = GOOD.replace("path = \"tool\"", &format!("path = \"tool\"\nsmoke = {smoke}"));
+        let config = Config::parse(&text).unwrap();
+        config.packages[0].judge_version("tool", said, "1.2.3")
+    };
+    let whole = "{ version = \"{package} {version}\" }";
+    for said in ["tool 1.2.3", "tool 1.2.3\n", "tool 1.2.3\r\n"] {
+        assert_eq!(judge(whole, said).unwrap(), "prints `tool 1.2.3`");
+    }
+    let start =
+        "{ version = \"{package} {version}\", version-match = \"start\", version-args = [\"-V\"] }";
+    for said in ["tool 1.2.3\n", "tool 1.2.3 (rev abc)\n\nfeatures: +x\n", "tool 1.2.3\n+x\n"] {
+        judge(start, said).unwrap();
+    }
+    // Another version is never taken for this one, nor one that is buried in the text.
+    for said in [
+        "tool 1.2.30",
+        "tool 1.2.3.1",
+        "tool 1.2.3-rc.1",
+        "tool 1.2.3+x",
+        "tool 1.2",
+        "the tool 1.2.3",
+        " tool 1.2.3",
+        "tool 1.2.3_1",
+        "",
+    ] {
+        assert!(judge(whole, said).is_err() && judge(start, said).is_err(), "{said}");
+    }
+    let error = judge(whole, "tool 1.2.3 (rev abc)\n").unwrap_err();
+    assert_eq!(
+        error,
+        "`--version` prints \"tool 1.2.3 (rev abc)\", not \"tool 1.2.3\"; `version-match = \"start\"` in \
+         [package.smoke] lets it say more"
+    );
+    assert_eq!(judge(start, "tool 2\n").unwrap_err(), "`-V` prints \"tool 2\", not \"tool 1.2.3\"");
 }

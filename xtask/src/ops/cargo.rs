@@ -87,13 +87,26 @@ pub(crate) fn metadata(folder: &Path, package: &str) -> anyhow::Result<Crate> {
 
 /// The crates that a package is built from for a target, with the features that its build takes: a line
 /// each with its depth, name, version, licence and repository. May fetch their sources.
-pub(crate) fn tree(folder: &Path, package: &str, triple: &str) -> anyhow::Result<String> {
+pub(crate) fn tree(folder: &Path, package: &Package, triple: &str) -> anyhow::Result<String> {
     let run = Invocation::new("cargo")
-        .args(["tree", "--locked", "--package", package, "--target", triple])
+        .args(["tree", "--locked", "--package", &package.name, "--target", triple])
+        .args(features(package))
         .args(["--edges", "normal", "--prefix", "depth", "--format", "{p}\t{l}\t{r}"])
         .cwd(text(folder)?);
     let said = proc::check(&run, Output::Capture).context("cannot tell what it is made of")?;
     String::from_utf8(said.stdout).context("`cargo tree` printed no UTF-8")
+}
+
+/// The features that a package is built with.
+fn features(package: &Package) -> Vec<String> {
+    let mut args = Vec::new();
+    if package.no_default_features {
+        args.push("--no-default-features".to_owned());
+    }
+    if !package.features.is_empty() {
+        args.extend(["--features".to_owned(), package.features.join(",")]);
+    }
+    args
 }
 
 /// Everything one build of a Rust package depends on.
@@ -115,11 +128,12 @@ impl Build<'_> {
         self.krate.target_dir.join("xtask").join(&self.target.platform)
     }
 
-    /// Where cargo puts the program.
-    pub(crate) fn output(&self) -> PathBuf {
+    /// Where cargo puts the programs.
+    pub(crate) fn outputs(&self) -> Vec<PathBuf> {
         let profile = if self.package.profile == "dev" { "debug" } else { &self.package.profile };
-        let name = format!("{}{}", self.package.binary, self.target.triple.exe_suffix());
-        self.target_dir().join(self.target.triple.name).join(profile).join(name)
+        let folder = self.target_dir().join(self.target.triple.name).join(profile);
+        let suffix = self.target.triple.exe_suffix();
+        self.package.binaries().map(|name| folder.join(format!("{name}{suffix}"))).collect()
     }
 
     /// `cargo build` with what every builder shares.
@@ -129,7 +143,9 @@ impl Build<'_> {
     fn common(&self, run: Invocation, triple: &str, places: &Places) -> Invocation {
         let mut run = run
             .args(["--locked", "--profile", &self.package.profile, "--target", triple])
-            .args(["--package", &self.package.name, "--bin", &self.package.binary])
+            .args(["--package", &self.package.name])
+            .args(self.package.binaries().flat_map(|name| ["--bin", name]))
+            .args(features(self.package))
             .args(["--target-dir", &places.target_dir])
             .args(["--config", &self.rustflags(places)])
             .cwd(places.folder.as_str());

@@ -102,6 +102,10 @@ impl Go {
             // The oldest processors of each architecture.
             .env("GOAMD64", "v1")
             .env("GOARM64", "v8.0");
+        let tags = &build.package.build_tags;
+        if !tags.is_empty() {
+            run.args.splice(1..1, ["-tags".to_owned(), tags.join(",")]);
+        }
         if let Some(head) = build.head {
             run = run.env("SOURCE_DATE_EPOCH", head.time.to_string());
         }

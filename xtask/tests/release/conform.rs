@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::server::{Call, Fault};
+use crate::state::{Call, Fault};
 use crate::world::World;
 
 /// Path and method of a call, as the description has them.

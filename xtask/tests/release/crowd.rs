@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use crate::server::Call;
+use crate::state::Call;
 use crate::world::{ASSETS, TAG, World, peak_memory};
 
 fn start(world: &World, args: &[&str]) -> Child {

@@ -1,6 +1,6 @@
 //! One test for each row of the fault table, end to end.
 
-use crate::server::{Call, Fault};
+use crate::state::{Call, Fault};
 use crate::world::{TAG, World};
 
 const EVER: usize = usize::MAX;

@@ -5,7 +5,8 @@ use std::fs;
 use serde_json::Value;
 
 use crate::common::git;
-use crate::server::{Call, Fault, REPO};
+use crate::server::REPO;
+use crate::state::{Call, Fault};
 use crate::world::{ASSETS, TAG, World};
 
 #[test]

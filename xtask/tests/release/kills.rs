@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::server::{Call, Fault};
+use crate::state::{Call, Fault};
 use crate::world::{TAG, World};
 
 /// Kills the first run at request `nth`; `false` when it had fewer.

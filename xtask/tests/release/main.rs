@@ -14,6 +14,7 @@ mod input;
 mod kills;
 mod rehearse;
 mod server;
+mod state;
 mod verify;
 mod wire;
 mod world;

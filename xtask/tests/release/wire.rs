@@ -6,7 +6,8 @@ use std::io::BufRead;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::server::{Asset, Call, REPO, Release};
+use crate::server::REPO;
+use crate::state::{Asset, Call, Release};
 
 /// A request without its body.
 pub struct Request {

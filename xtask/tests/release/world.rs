@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::common::{Ended, Folder, git, run, xtask};
-use crate::server::{Call, Fault, REPO, Rule, Server, TOKEN};
+use crate::server::{REPO, Server, TOKEN};
+use crate::state::{Call, Fault, Rule};
 
 pub const TAG: &str = "v1.2.3";
 pub const ASSETS: [&str; 2] = ["tool-linux-amd64", "tool-linux-amd64-new"];

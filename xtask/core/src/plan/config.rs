@@ -140,12 +140,20 @@ pub struct Package {
     pub path: String,
     /// Who built it. `Some` exactly for [`Kind::Prebuilt`].
     pub origin: Option<String>,
-    /// Name of the program, without `.exe`.
+    /// Name of the program, or of the first of several, without `.exe`.
     pub binary: String,
+    /// Names of the others.
+    pub other_binaries: Vec<String>,
     /// Cargo profile.
     pub profile: String,
+    /// Cargo features.
+    pub features: Vec<String>,
+    /// Whether the default ones are left out.
+    pub no_default_features: bool,
     /// Whether it is linked statically with musl.
     pub crt_static: bool,
+    /// Tags of build constraints, for Go.
+    pub build_tags: Vec<String>,
     /// Templates of flags for Go's linker.
     pub ldflags: Vec<String>,
     /// Packages whose digest goes into this one.
@@ -204,10 +212,16 @@ pub struct Image {
 /// `[package.smoke]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Smoke {
-    /// Template of the whole output of `--version`.
+    /// Template of what it prints about its version.
     pub version: String,
-    /// Whether `--help` is run.
+    /// Whether it may print more behind that.
+    pub says_more: bool,
+    /// Arguments with which it prints its version.
+    pub version_args: Vec<String>,
+    /// Whether it is asked for help.
     pub help: bool,
+    /// Arguments that ask for help.
+    pub help_args: Vec<String>,
     /// Whether it is given libraries to load.
     pub dlopen: bool,
     /// Arguments before a library, for a program that has those it pins load it; empty: not tried.
@@ -280,9 +294,41 @@ impl Package {
         }
     }
 
-    /// The whole of what `--version` must print.
-    pub fn version_line(&self, version: &str) -> String {
-        self.smoke.version.replace("{package}", &self.name).replace("{version}", version)
+    /// Names of its programs, without `.exe`, the main one first.
+    pub fn binaries(&self) -> impl Iterator<Item = &str> {
+        core::iter::once(&self.binary).chain(&self.other_binaries).map(String::as_str)
+    }
+
+    /// How to call one of its programs in the asset `name`.
+    pub fn called(&self, binary: &str, name: &str) -> String {
+        if binary == self.binary { name.into() } else { format!("{name}!{binary}") }
+    }
+
+    /// Judges what the program `binary` printed when it was asked for its version, on a line of its own.
+    ///
+    /// # Errors
+    /// What it should have printed.
+    pub fn judge_version(&self, binary: &str, said: &str, version: &str) -> Result<String, String> {
+        let wanted = self.smoke.version.replace("{package}", &self.name);
+        let wanted = wanted.replace("{binary}", binary).replace("{version}", version);
+        let said = said.strip_suffix("\r\n").or_else(|| said.strip_suffix('\n')).unwrap_or(said);
+        let goes_on = |c: char| c.is_alphanumeric() || "._+-".contains(c);
+        match said.strip_prefix(&*wanted) {
+            Some("") => Ok(format!("prints `{wanted}`")),
+            Some(more) if self.smoke.says_more && !more.starts_with(goes_on) => {
+                Ok(format!("prints `{wanted}` and more"))
+            }
+            more => {
+                let args = self.smoke.version_args.join(" ");
+                let cure = match more {
+                    Some(more) if !more.starts_with(goes_on) => {
+                        "; `version-match = \"start\"` in [package.smoke] lets it say more"
+                    }
+                    _ => "",
+                };
+                Err(format!("`{args}` prints {said:?}, not {wanted:?}{cure}"))
+            }
+        }
     }
 }
 

@@ -149,9 +149,28 @@ const SMOKE: Section = Section {
             "version",
             Text,
             Default("{package} v{version}"),
-            "The whole of what `--version` prints, compared for equality.",
+            "What it prints about its version: `{package}`, `{binary}`, `{version}`.",
         ),
-        key("help", Bool, Default("true"), "Whether `--help` must succeed and print something."),
+        key(
+            "version-match",
+            OneOf(&["whole", "start"]),
+            Default("whole"),
+            "`whole`: it prints `version` and nothing else. `start`: it begins so, and the version ends there; for \
+             programs that say more, such as their features.",
+        ),
+        key(
+            "version-args",
+            List,
+            Optional,
+            "Arguments with which it prints its version; `--version` if absent.",
+        ),
+        key(
+            "help",
+            Bool,
+            Default("true"),
+            "Whether it must print something when it is asked for help, and succeed.",
+        ),
+        key("help-args", List, Optional, "Arguments that ask for help; `--help` if absent."),
         key(
             "dlopen",
             Bool,
@@ -226,7 +245,21 @@ pub(super) const PACKAGE: Section = Section {
             "Who built it, for the manifest and the provenance. Required for `prebuilt`, refused elsewhere.",
         ),
         key("binary", Text, Optional, "Name of the program; the package's name if absent."),
+        key(
+            "binaries",
+            List,
+            Optional,
+            "Only for `rust`, instead of `binary`: names of several programs, which its archives hold. The first is the \
+             one that images hold, and that is given libraries to load.",
+        ),
         key("profile", Text, Default("dist"), "Cargo profile. Only for `rust`."),
+        key("features", List, Optional, "Only for `rust`: Cargo features to build with."),
+        key(
+            "default-features",
+            Bool,
+            Default("true"),
+            "Only for `rust`: whether its default features are built too.",
+        ),
         key(
             "crt",
             OneOf(&["dynamic", "static"]),
@@ -234,6 +267,7 @@ pub(super) const PACKAGE: Section = Section {
             "How a `rust` package is linked with musl. A static program cannot load libraries; its interpreter and \
              NEEDED must then be absent.",
         ),
+        key("build-tags", List, Optional, "Only for `go`: tags of build constraints that hold."),
         key(
             "ldflags",
             List,

@@ -94,18 +94,14 @@ pub(super) fn smoke(
 /// The entry point is the program, and it is the release's.
 fn version(sealed: &Sealed<'_>, loaded: &Loaded<'_>) -> anyhow::Result<Seen> {
     let recipe = sealed.parts.recipe;
-    let wanted = recipe.package.version_line(recipe.version);
-    let outcome = loaded.run(&["--version"])?;
-    let said = outcome.text();
-    Ok(if outcome.success() && said == wanted {
-        Ok(format!("prints `{wanted}`"))
-    } else {
-        Err(format!(
-            "`--version` prints {said:?}, not {wanted:?}: {}{}",
-            outcome.ended(),
-            proc::tail(&outcome)
-        ))
-    })
+    let args: Vec<_> = recipe.package.smoke.version_args.iter().map(String::as_str).collect();
+    let outcome = loaded.run(&args)?;
+    if !outcome.success() {
+        let asked = args.join(" ");
+        return Ok(Err(format!("`{asked}`: {}{}", outcome.ended(), proc::tail(&outcome))));
+    }
+    let (package, said) = (recipe.package, outcome.text());
+    Ok(package.judge_version(&package.binary, &said, recipe.version))
 }
 
 /// The server becomes well, and as the first process of its container still ends by SIGTERM.

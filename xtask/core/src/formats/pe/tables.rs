@@ -1,12 +1,14 @@
 //! Imports, the load configuration and the resources.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem::size_of;
 use object::LittleEndian as LE;
 use object::pe::{
-    IMAGE_GUARD_CF_INSTRUMENTED, ImageDelayloadDescriptor, ImageImportDescriptor,
-    ImageResourceDirectory, ImageResourceDirectoryEntry, RT_MANIFEST, RT_VERSION,
+    IMAGE_GUARD_CF_INSTRUMENTED, IMAGE_ORDINAL_FLAG32, IMAGE_ORDINAL_FLAG64,
+    ImageDelayloadDescriptor, ImageImportDescriptor, ImageResourceDirectory,
+    ImageResourceDirectoryEntry, RT_MANIFEST, RT_VERSION,
 };
 use object::pod::Pod;
 
@@ -17,11 +19,26 @@ use crate::formats::{Source, Unread};
 /// The most libraries a file may import. The loader has no limit, and no file comes near.
 const MAX_LIBRARIES: usize = 1 << 16;
 
+/// The most functions a file may import from all of them.
+const MAX_FUNCTIONS: u64 = 1 << 20;
+
+/// One library in a table of imports, by addresses.
+struct Library {
+    name: u32,
+    /// The list of its functions; the loader reads it before the program starts.
+    functions: Option<u32>,
+}
+
 /// The libraries of the import table: it ends with an entry without a name or addresses.
 pub(super) fn imports(source: &dyn Source, image: &Image, rva: u32) -> Result<Vec<String>, Unread> {
     names(source, image, rva, "import table", |entry: &ImageImportDescriptor| {
         let (name, thunk) = (entry.name.get(LE), entry.first_thunk.get(LE));
-        if thunk == 0 { 0 } else { name }
+        // Old linkers left the first list out: the second, which takes the addresses, is the same then.
+        let functions = match entry.original_first_thunk.get(LE) {
+            0 => thunk,
+            list => list,
+        };
+        (name != 0 && thunk != 0).then_some(Library { name, functions: Some(functions) })
     })
 }
 
@@ -34,13 +51,13 @@ pub(super) fn delay_imports(
 ) -> Result<Vec<String>, Unread> {
     const RVA_BASED: u32 = 1;
     let base = image.image_base as u32;
-    names(source, image, rva, "delay import table", |entry: &ImageDelayloadDescriptor| match entry
-        .dll_name_rva
-        .get(LE)
-    {
-        0 => 0,
-        name if entry.attributes.get(LE) & RVA_BASED == 0 => name.wrapping_sub(base),
-        name => name,
+    names(source, image, rva, "delay import table", |entry: &ImageDelayloadDescriptor| {
+        let name = match entry.dll_name_rva.get(LE) {
+            0 => return None,
+            name if entry.attributes.get(LE) & RVA_BASED == 0 => name.wrapping_sub(base),
+            name => name,
+        };
+        Some(Library { name, functions: None })
     })
 }
 
@@ -50,22 +67,59 @@ fn names<T: Pod + Copy>(
     image: &Image,
     rva: u32,
     what: &str,
-    name_of: impl Fn(&T) -> u32,
+    library: impl Fn(&T) -> Option<Library>,
 ) -> Result<Vec<String>, Unread> {
     let mut names = Vec::new();
+    let mut functions = 0;
     let table = image.place(rva, what)?;
     let entry_len = size_of::<T>() as u64;
     for i in 0..table.left / entry_len {
         let entry: T = pod(source, table.offset + i * entry_len)?;
-        match name_of(&entry) {
-            0 => return Ok(names),
-            _ if names.len() == MAX_LIBRARIES => {
-                return Err(damaged(alloc::format!("the {what} has no end")));
+        let Some(library) = library(&entry) else { return Ok(names) };
+        if names.len() == MAX_LIBRARIES {
+            return Err(damaged(format!("the {what} has no end")));
+        }
+        let name = string(source, image.place(library.name, "name of a library")?, what)?;
+        if let Some(list) = library.functions {
+            functions += check_functions(source, image, list, &name, MAX_FUNCTIONS - functions)?;
+        }
+        names.push(name);
+    }
+    Err(damaged(format!("the {what} does not end inside its section")))
+}
+
+/// Walks the list of the functions that are imported from `library`, `most` of them, each by ordinal or
+/// by the address of its name; returns how many there are. The loader follows all of them.
+fn check_functions(
+    source: &dyn Source,
+    image: &Image,
+    rva: u32,
+    library: &str,
+    most: u64,
+) -> Result<u64, Unread> {
+    let what = format!("list of imports from {library:?}");
+    let list = image.place(rva, &what)?;
+    let width: u64 = if image.is_64 { 8 } else { 4 };
+    for i in 0..list.left / width {
+        let at = list.offset + i * width;
+        let (entry, by_ordinal) = if image.is_64 {
+            let entry = pod::<object::U64<LE>>(source, at)?.get(LE);
+            (entry, entry & IMAGE_ORDINAL_FLAG64 != 0)
+        } else {
+            let entry = pod::<object::U32<LE>>(source, at)?.get(LE);
+            (entry.into(), entry & IMAGE_ORDINAL_FLAG32 != 0)
+        };
+        match entry {
+            0 => return Ok(i),
+            _ if i == most => return Err(damaged(format!("the {what} has no end"))),
+            _ if by_ordinal => {}
+            name => {
+                let name = u32::try_from(name).unwrap_or(u32::MAX);
+                image.place(name, &format!("name of an import from {library:?}"))?;
             }
-            name => names.push(string(source, image.place(name, "name of a library")?, what)?),
         }
     }
-    Err(damaged(alloc::format!("the {what} does not end inside its section")))
+    Err(damaged(format!("the {what} does not end inside its section")))
 }
 
 /// `GuardFlags` of the load configuration, whose size grew with each version of Windows.

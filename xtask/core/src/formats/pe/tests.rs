@@ -9,6 +9,10 @@ use crate::mutants::{judged, mutants};
 const ADDRESS: u32 = 0x2000;
 const OFFSET: u32 = 0x400;
 const SECTION_LEN: usize = 0x800;
+/// Where the fixture's lists of imported functions begin.
+const FUNCTIONS: u32 = 0x180;
+/// The flag of an import by ordinal, in the high half of a 64-bit entry.
+const ORDINAL: u32 = 0x8000_0000;
 
 /// A PE file with one section that holds all tables.
 struct Fixture {
@@ -46,10 +50,25 @@ impl Fixture {
         self.put(at, &bytes)
     }
 
+    /// Puts a list of imported functions: addresses of their names, [`ORDINAL`], 0.
+    fn functions(&mut self, at: u32, entries: &[u32]) -> u32 {
+        let high = |entry: u32| if entry == ORDINAL { [7, ORDINAL] } else { [entry, 0] };
+        match self.is_64 {
+            true => self.words(at, &entries.iter().flat_map(|it| high(*it)).collect::<Vec<_>>()),
+            false => self.words(at, entries),
+        }
+    }
+
     fn with_imports(mut self) -> Self {
         let name = self.put(0x100, b"KERNEL32.dll\0");
         let other = self.put(0x120, b"api-ms-win-crt-runtime-l1-1-0.dll\0");
-        let table = self.words(0, &[1, 0, 0, name, 0x2200, 1, 0, 0, other, 0x2210, 0, 0, 0, 0, 0]);
+        let function = self.put(0x1e0, b"\0\0ExitProcess\0");
+        let list = self.functions(FUNCTIONS, &[function, ORDINAL, 0]);
+        let other_list = self.functions(FUNCTIONS + 0x20, &[function, 0]);
+        let first = [list, 0, 0, name, ADDRESS + 0x600];
+        // As old linkers wrote it, without the first list.
+        let second = [0, 0, 0, other, other_list];
+        let table = self.words(0, &[first, second, [0; 5]].concat());
         self.directories[1] = (table, 0);
         let node = self.put(0x150, b"node.exe\0");
         let table = self.words(0x200, &[1, node, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -195,6 +214,29 @@ fn damage_is_told_by_place() {
         reason(&nowhere.build()),
         "the name of a library at address 0xdead0000 is in no section"
     );
+    for is_64 in [true, false] {
+        let mut nowhere = Fixture::new(is_64).with_imports();
+        nowhere.functions(FUNCTIONS, &[0x5000, 0]);
+        assert_eq!(
+            reason(&nowhere.build()),
+            "the name of an import from \"KERNEL32.dll\" at address 0x5000 is in no section"
+        );
+        let mut endless = Fixture::new(is_64).with_imports();
+        endless.functions(
+            0x600,
+            &[ORDINAL; (SECTION_LEN - 0x600) / 4][..if is_64 { 64 } else { 128 }],
+        );
+        endless.words(0, &[ADDRESS + 0x600]);
+        assert_eq!(
+            reason(&endless.build()),
+            "the list of imports from \"KERNEL32.dll\" does not end inside its section"
+        );
+        let mut absent = Fixture::new(is_64).with_imports();
+        absent.words(0, &[0x9000]);
+        assert!(
+            reason(&absent.build()).starts_with("the list of imports from \"KERNEL32.dll\" at")
+        );
+    }
     let mut certificate = Fixture::new(true);
     certificate.directories[4] = (0xc00, 8);
     assert!(reason(&certificate.build()).contains("certificate table"));

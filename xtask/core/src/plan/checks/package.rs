@@ -43,9 +43,13 @@ pub(super) fn pins(rows: &[Row], packages: &[Package], problems: &mut Problems) 
 
 /// Keys that only some kinds of package have.
 fn only_for(kind: Kind, row: &Row, problems: &mut Problems) {
+    const RUST: &[Kind] = &[Kind::Rust];
     const GO: &[Kind] = &[Kind::Go];
     const PREBUILT: &[Kind] = &[Kind::Prebuilt];
     let keys = [
+        ("binaries", row.list("binaries").first().cloned(), RUST),
+        ("features", row.list("features").first().cloned(), RUST),
+        ("build-tags", row.list("build-tags").first().cloned(), GO),
         ("ldflags", row.list("ldflags").first().cloned(), GO),
         ("pins", row.list("pins").first().cloned(), GO),
         ("origin", row.optional("origin"), PREBUILT),
@@ -87,12 +91,19 @@ fn path(kind: Kind, row: &Row, problems: &mut Problems) -> String {
 
 fn smoke(row: &Row, problems: &mut Problems) -> Smoke {
     let version = row.text("version");
-    template(&version, &["package", "version"], false, problems);
+    template(&version, &["package", "binary", "version"], false, problems);
     if !version.text.contains("{version}") {
         let message = format!("`version` in [package.smoke] is `{}`", version.text);
         problems.add(version.line, message, "hold `{version}`, or the check proves nothing");
     }
+    let args = |key: &str, usual: &str| match row.list(key) {
+        [] => [usual.to_owned()].into(),
+        list => texts(list),
+    };
     Smoke {
+        says_more: row.text("version-match").text == "start",
+        version_args: args("version-args", "--version"),
+        help_args: args("help-args", "--help"),
         version: version.text,
         help: row.bool("help"),
         dlopen: row.bool("dlopen"),
@@ -112,6 +123,40 @@ fn ldflags(row: &Row, problems: &mut Problems) -> Vec<String> {
         }
     }
     texts(row.list("ldflags"))
+}
+
+/// The main program, and the others.
+fn binaries(row: &Row, package: &At, problems: &mut Problems) -> (String, Vec<String>) {
+    let listed = row.list("binaries");
+    let single = row.optional("binary");
+    if let (Some(at), false) = (&single, listed.is_empty()) {
+        problems.add(at.line, "both `binary` and `binaries`", "list all in `binaries`");
+    }
+    unique("program", listed.iter().cloned(), problems);
+    for at in single.iter().chain(listed) {
+        plain_name(at, "a program's name", problems);
+    }
+    if let Some(at) = listed.get(1).filter(|_| archives(row).iter().any(Option::is_none)) {
+        problems.add(at.line, "several `binaries` without an archive", "set `archive`");
+    }
+    match listed {
+        [first, others @ ..] => (first.text.clone(), texts(others)),
+        [] => (single.unwrap_or_else(|| package.clone()).text, Vec::new()),
+    }
+}
+
+/// Names that a tool takes as one list, separated by commas.
+fn names(row: &Row, key: &str, problems: &mut Problems) -> Vec<String> {
+    for at in row.list(key) {
+        if at.text.is_empty() || at.text.contains([',', ' ']) {
+            problems.add(
+                at.line,
+                format!("`{key}` holds `{}`", at.text),
+                "write one name in each entry",
+            );
+        }
+    }
+    texts(row.list(key))
 }
 
 fn include(row: &Row, problems: &mut Problems) -> Vec<String> {
@@ -143,13 +188,15 @@ pub(super) fn package(row: &Row, platforms: &[String], problems: &mut Problems) 
         "prebuilt" => Kind::Prebuilt,
         _ => Kind::Rust,
     };
-    let binary = row.optional("binary").unwrap_or_else(|| name.clone());
-    plain_name(&binary, "`binary`", problems);
+    let (binary, other_binaries) = binaries(row, &name, problems);
     let asset = row.text("asset");
     template(&asset, &["package", "platform", "triple", "version"], true, problems);
     only_for(kind, row, problems);
     let [archive, archive_windows] = archives(row);
     Package {
+        features: names(row, "features", problems),
+        no_default_features: !row.bool("default-features"),
+        build_tags: names(row, "build-tags", problems),
         crt_static: row.text("crt").text == "static",
         ldflags: ldflags(row, problems),
         pins: texts(row.list("pins")),
@@ -163,7 +210,8 @@ pub(super) fn package(row: &Row, platforms: &[String], problems: &mut Problems) 
         kind,
         path: path(kind, row, problems),
         origin: row.optional("origin").map(|at| at.text),
-        binary: binary.text,
+        binary,
+        other_binaries,
         profile: row.text("profile").text,
         asset: asset.text,
         version_env: row.optional("version-env").map(|at| at.text),
