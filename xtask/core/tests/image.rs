@@ -269,6 +269,7 @@ fn a_record_is_of_this_image_and_of_one_that_was_started() {
         (|r| r["digest"] = "5".repeat(64).into(), "names no digest"),
         (|r| r["size"] = "7".into(), "names no digest, size"),
         (|r| r["program"] = Value::Null, "size or program"),
+        (|r| r["tried"]["sha256"] = "4".repeat(64).into(), "sha256:4444"),
         (|r| r["tried"]["smoke"] = json!([]), "was not started, or failed"),
         (|r| r["tried"]["smoke"][0]["outcome"] = "not-run".into(), "was not started"),
         (|r| r["tried"] = Value::Null, "was not started"),

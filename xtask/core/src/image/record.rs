@@ -74,6 +74,13 @@ impl Recipe<'_> {
                 target.runner, target.platform
             ));
         }
+        if record["tried"]["sha256"].as_str() != sha256_of(record) {
+            problems.push(format!(
+                "sha256:{} was started, and digest is {}: make the image again",
+                record["tried"]["sha256"].as_str().unwrap_or_default(),
+                record["digest"]
+            ));
+        }
         let hex = |value: &Value| sha256_of(&json!({ "digest": value })).map(ToString::to_string);
         let program =
             format!("sha256:{}", record["program"]["sha256"].as_str().unwrap_or_default());
