@@ -299,8 +299,13 @@ fn an_earlier_report_shows_what_got_worse() {
     assert_eq!(worse.code, Some(1));
     assert!(worse.stdout.contains("worse-floor"), "{}", worse.stdout);
     let mut asset: Value = serde_json::from_str(&earlier.stdout).unwrap();
-    let asset = asset["files"][0].take();
-    let manifest = serde_json::json!({ "assets": [{ "name": "prog", "audit": asset }] });
+    let mut asset = asset["files"][0].take();
+    // As a manifest names it: in an archive of its version.
+    asset["path"] = "tool-1.2.3.zip!tool-1.2.3/prog".into();
+    let manifest = serde_json::json!({
+        "assets": [{ "name": "tool-1.2.3.zip", "audit": asset }],
+        "files": [{ "name": "prog.sha256", "kind": "digest" }],
+    });
     fs::write(folder.join("old.json"), manifest.to_string()).unwrap();
     assert!(against(&moved.join("prog")).stdout.contains("worse-floor"), "by a manifest");
     assert_eq!(against(&path).code, Some(0));

@@ -75,6 +75,10 @@ fn the_main_job_from_a_subfolder_and_its_failures_after_it() {
         run(Command::new("sha256sum").args(["--strict", "-c", "checksums.txt"]).current_dir(&dist));
     sums.expect(0);
     validate("manifest", &dist.join("manifest.json"));
+    // The next release is compared with what was just written.
+    let args = ["audit", "--against", "manifest.json", "tool-here"];
+    let same = run(&mut xtask(&dist, &args)).expect(0);
+    assert!(!same.stderr.contains("nothing to compare"), "{}", same.stderr);
     let manifest = fs::read_to_string(dist.join("manifest.json")).unwrap();
     assert!(
         manifest.contains("\"dirty\": false") && manifest.contains("\"not_run\": []"),
@@ -179,6 +183,70 @@ fn main() {
     dist()
         .expect(1)
         .says(&["not \"tool 1.2.3\"", "`version-match = \"start\"` in [package.smoke]"]);
+}
+
+/// Two programs of one Cargo package in one archive: both are judged, tried, recorded and compared.
+#[test]
+fn an_archive_of_two_programs() {
+    let main = r#"
+fn main() {
+    let name = std::env::args().next().unwrap_or_default();
+    let name = name.rsplit('/').next().unwrap_or_default();
+    match std::env::args().nth(1).as_deref() {
+        Some("--version") => println!("{name} {}", env!("CARGO_PKG_VERSION")),
+        Some("--help") => println!("usage: {name}"),
+        _ => std::process::exit(2),
+    }
+}
+"#;
+    let several = "binaries = [\"tool\", \"toolx\"]\narchive = \"tar.gz\"\nasset = \"tool-{version}-{platform}\"\n\
+                   [package.smoke]\nversion = \"{binary} {version}\"\n";
+    let plan =
+        PLAN.replace("HOST", &host()).replace("version-env = \"TOOL_VERSION\"\n", "") + several;
+    let folder = Tool { plan: &plan, main, build: "", profile: "" }.workspace();
+    folder.write("tool/src/bin/toolx.rs", main);
+    common::commit(&folder);
+    let dist = || run(&mut xtask(folder.path(), &["dist", "--strict"]));
+    dist().expect(0);
+    let mut list = Command::new("tar");
+    let listed = run(list.args(["tzf", "dist/tool-1.2.3-here.tar.gz"]).current_dir(folder.path()));
+    assert_eq!(listed.expect(0).stdout, "tool-1.2.3-here/tool\ntool-1.2.3-here/toolx\n");
+    let manifest = folder.join("dist/manifest.json");
+    validate("manifest", &manifest);
+    let text = fs::read_to_string(&manifest).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let asset = &record["assets"][0];
+    let checks: Vec<_> = asset["smoke"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["check"].as_str().unwrap())
+        .collect();
+    assert_eq!(checks, ["version", "help", "toolx version", "toolx help", "symbols", "symbols"]);
+    assert_eq!(asset["audit"]["path"], "tool-1.2.3-here.tar.gz!tool-1.2.3-here/tool");
+    assert_eq!(asset["other_audits"][0]["path"], "tool-1.2.3-here.tar.gz!tool-1.2.3-here/toolx");
+    let args = ["audit", "--against", "dist/manifest.json", "dist/tool-1.2.3-here.tar.gz"];
+    let same = run(&mut xtask(folder.path(), &args)).expect(0);
+    assert!(!same.stderr.contains("nothing to compare"), "{}", same.stderr);
+
+    // A release gathers, judges and verifies both.
+    run(&mut xtask(folder.path(), &["rehearse"])).expect(0);
+    let forge = ["--forge", "dir:target/forge", "--tag", "v1.2.3", "--one-machine", "--execute"];
+    common::git(folder.path(), &["tag", "v1.2.3"]);
+    let finalize = || run(xtask(folder.path(), &["finalize", "--only", "here"]).args(forge));
+    let asset = folder.join("dist/tool-1.2.3-here.tar.gz");
+    let half = "tar xzf \"$1\" && tar czf \"$1\" tool-1.2.3-here/tool";
+    let mut cut = Command::new("sh");
+    let cut = cut.args(["-c", half, "sh"]).arg(&asset).current_dir(folder.join("target"));
+    run(cut).expect(0);
+    finalize().expect(1).says(&["tool-1.2.3-here.tar.gz: does not hold `toolx`"]);
+
+    // The fault of one refuses both.
+    edit(&folder.join("tool/src/bin/toolx.rs"), "CARGO_PKG_VERSION", "CARGO_PKG_NAME");
+    common::commit(&folder);
+    dist().expect(1).says(&["smoke toolx version failed", "\"toolx tool\"", "nothing was written"]);
+    edit(&folder.join("xtask.toml"), "\"toolx\"", "\"tooly\"");
+    dist().expect(3).says(&["has no program `tooly`", "there is tool, toolx"]);
 }
 
 #[test]

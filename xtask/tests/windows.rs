@@ -170,11 +170,15 @@ fn what_wine_cannot_run_is_told() {
     let prefix = folder.write("old/system.reg", "");
     let wine = bin.join("wine");
     std::os::unix::fs::symlink("/bin/true", wine).unwrap();
-    run(xtask(folder.path(), &args).env("PATH", &bin).env("WINEPREFIX", prefix.parent().unwrap()))
-        .expect(0);
-    let asset = &manifest(&folder.join("dist"))["assets"][0];
-    let why = asset["smoke"][0]["detail"].as_str().unwrap();
-    assert!(why.contains("has no bcryptprimitives.dll"), "{why}");
+    for package in ["tool", "gotool"] {
+        let args = ["dist", "--target", "windows", "--package", package];
+        let mut dist = xtask(folder.path(), &args);
+        dist.env("PATH", &bin).env("WINEPREFIX", prefix.parent().unwrap());
+        run(&mut dist).expect(0);
+        let asset = &manifest(&folder.join("dist"))["assets"][0];
+        let why = asset["smoke"][0]["detail"].as_str().unwrap();
+        assert!(why.contains("has no bcryptprimitives.dll"), "{package}: {why}");
+    }
 }
 
 /// Microsoft's run-time is linked in by the very command; elsewhere than on Windows nothing is tried.

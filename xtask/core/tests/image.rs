@@ -187,6 +187,13 @@ const ALTERED: &[(Change, &str)] = &[
         "`Labels` is",
     ),
     (|f| f.manifest["annotations"] = Value::Null, "the manifest's annotations"),
+    (|f| f.manifest["mediaType"] = Value::Null, "the manifest's `mediaType` is not"),
+    (|f| f.manifest["layers"][1]["mediaType"] = "x".into(), "the manifest's `layers` is not"),
+    (|f| f.manifest["layers"][0]["size"] = 2.into(), "the manifest's `layers` is not"),
+    (|f| f.manifest["config"]["mediaType"] = "x".into(), "the manifest's `config` is not"),
+    (|f| f.manifest["subject"] = json!({}), "the manifest's `subject` is not"),
+    (|f| f.config["history"] = json!([]), "the configuration's `history` is not"),
+    (|f| f.config["variant"] = "v8".into(), "the configuration's `variant` is not"),
 ];
 
 fn push(list: &mut Value) {
@@ -262,6 +269,7 @@ fn a_record_is_of_this_image_and_of_one_that_was_started() {
         (|r| r["digest"] = "5".repeat(64).into(), "names no digest"),
         (|r| r["size"] = "7".into(), "names no digest, size"),
         (|r| r["program"] = Value::Null, "size or program"),
+        (|r| r["tried"]["sha256"] = "4".repeat(64).into(), "sha256:4444"),
         (|r| r["tried"]["smoke"] = json!([]), "was not started, or failed"),
         (|r| r["tried"]["smoke"][0]["outcome"] = "not-run".into(), "was not started"),
         (|r| r["tried"] = Value::Null, "was not started"),
@@ -318,6 +326,9 @@ fn a_release_names_its_images() {
             },
             "one image for",
         ),
+        (|i| i["annotations"] = json!({}), "says more, or other"),
+        (|i| i["manifests"][0]["urls"] = json!([]), "says more, or other"),
+        (|i| i["mediaType"] = Value::Null, "says more, or other"),
     ];
     for (change, message) in refused {
         let mut other = own.clone();

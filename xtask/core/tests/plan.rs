@@ -293,6 +293,27 @@ const REFUSED: &[(&str, &str, usize, &str, &str)] = &[
     ),
     (
         "path = \"tool\"",
+        "path = \"tool\"\nbinaries = [\"tool\", \"toolx\"]",
+        23,
+        "several `binaries` without an archive",
+        "set `archive`",
+    ),
+    (
+        "path = \"tool\"",
+        "path = \"tool\"\nbinary = \"tool\"\nbinaries = [\"tool\"]",
+        23,
+        "both `binary` and `binaries`",
+        "list all",
+    ),
+    (
+        "path = \"tool\"",
+        "path = \"tool\"\narchive = \"zip\"\nbinaries = [\"tool\", \"tool\"]",
+        24,
+        "a second program `tool`",
+        "a name of its own",
+    ),
+    (
+        "path = \"tool\"",
         "path = \"tool\"\nbuild-tags = [\"netgo\"]",
         23,
         "`build-tags` on a package of kind `rust`",
@@ -397,7 +418,7 @@ fn what_a_program_says_of_its_version() {
     let judge = |smoke: &str, said: &str| {
         let text = GOOD.replace("path = \"tool\"", &format!("path = \"tool\"\nsmoke = {smoke}"));
         let config = Config::parse(&text).unwrap();
-        config.packages[0].judge_version(said, "1.2.3")
+        config.packages[0].judge_version("tool", said, "1.2.3")
     };
     let whole = "{ version = \"{package} {version}\" }";
     for said in ["tool 1.2.3", "tool 1.2.3\n", "tool 1.2.3\r\n"] {

@@ -339,6 +339,11 @@ fn images_are_made_for_their_own_targets() {
             "no job pushes the plan's images",
         ),
         ("--target \"$PLATFORM\"\n", "--target linux-amd46\n", "no target of the plan"),
+        (
+            "          path: dist\n      - uses: docker",
+            "          pattern: image-*\n          path: dist\n      - uses: docker",
+            "`push` pushes images and takes no assets to compare them with",
+        ),
     ] {
         assert!(good.contains(old), "{old}");
         let problems = workflow::check(&good.replacen(old, new, 1), &plan, today());

@@ -128,11 +128,12 @@ impl Build<'_> {
         self.krate.target_dir.join("xtask").join(&self.target.platform)
     }
 
-    /// Where cargo puts the program.
-    pub(crate) fn output(&self) -> PathBuf {
+    /// Where cargo puts the programs.
+    pub(crate) fn outputs(&self) -> Vec<PathBuf> {
         let profile = if self.package.profile == "dev" { "debug" } else { &self.package.profile };
-        let name = format!("{}{}", self.package.binary, self.target.triple.exe_suffix());
-        self.target_dir().join(self.target.triple.name).join(profile).join(name)
+        let folder = self.target_dir().join(self.target.triple.name).join(profile);
+        let suffix = self.target.triple.exe_suffix();
+        self.package.binaries().map(|name| folder.join(format!("{name}{suffix}"))).collect()
     }
 
     /// `cargo build` with what every builder shares.
@@ -142,7 +143,8 @@ impl Build<'_> {
     fn common(&self, run: Invocation, triple: &str, places: &Places) -> Invocation {
         let mut run = run
             .args(["--locked", "--profile", &self.package.profile, "--target", triple])
-            .args(["--package", &self.package.name, "--bin", &self.package.binary])
+            .args(["--package", &self.package.name])
+            .args(self.package.binaries().flat_map(|name| ["--bin", name]))
             .args(features(self.package))
             .args(["--target-dir", &places.target_dir])
             .args(["--config", &self.rustflags(places)])

@@ -101,7 +101,9 @@ pub(crate) fn run(root: Option<&Path>, args: &BuildArgs) -> anyhow::Result<Exit>
     preflight(&jobs, selection.strict, &[])?;
     for job in &jobs.jobs {
         eprintln!("building {} for {}", job.package.name, job.target.platform);
-        println!("{}", job.build(&jobs, &[])?.display());
+        for program in job.build(&jobs, &[])? {
+            println!("{}", program.display());
+        }
     }
     Ok(Exit::Done)
 }
@@ -318,27 +320,27 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    /// Builds, and returns where the program is.
-    pub(crate) fn build(&self, jobs: &Jobs<'_>, pins: &Pins) -> anyhow::Result<PathBuf> {
-        let output = match &self.source {
+    /// Builds, and returns where the package's programs are.
+    pub(crate) fn build(&self, jobs: &Jobs<'_>, pins: &Pins) -> anyhow::Result<Vec<PathBuf>> {
+        let outputs = match &self.source {
             Source::Rust(krate) => {
                 if self.builder == Builder::Container {
                     self.build_in_container(krate, jobs)?;
                 } else {
                     proc::check(&self.invocation(jobs, pins)?, Output::Show)?;
                 }
-                self.cargo(krate, jobs).output()
+                self.cargo(krate, jobs).outputs()
             }
             Source::Go(output) => {
                 proc::check(&self.invocation(jobs, pins)?, Output::Show)?;
-                output.clone()
+                vec![output.clone()]
             }
-            Source::Prebuilt(found) => found.path.clone(),
+            Source::Prebuilt(found) => vec![found.path.clone()],
         };
-        if !output.is_file() {
-            bail!("the build succeeded and made no `{}`", output.display());
+        if let Some(absent) = outputs.iter().find(|path| !path.is_file()) {
+            bail!("the build succeeded and made no `{}`", absent.display());
         }
-        Ok(output)
+        Ok(outputs)
     }
 
     /// Folders of this machine that must not stand in the program.

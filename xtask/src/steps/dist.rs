@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::Value;
-use xtask_core::audit::{Severity, distros};
+use xtask_core::audit::{Finding, Severity, distros};
 use xtask_core::formats::Binary;
 use xtask_core::plan::{self, Os, Plan, digest_name};
 use xtask_core::report::{self, Glibc, Manifest, Outcome, Place, Record, checksums};
@@ -132,51 +132,87 @@ impl Work<'_> {
         pins: &mut Vec<(String, String)>,
         clock: &mut Clock,
     ) -> anyhow::Result<Result<(Sealed, Record), String>> {
-        let built = clock.step("build", || job.build(self.jobs, pins))?;
-        let program = self.staging.join(&job.target.platform).join(name);
-        let mut staged = clock.step("stage", || Staged::copy(&built, &program))?;
-        if job.target.triple.os == Os::Darwin {
-            clock.step("sign", || staged.sign(&job.package.name))?;
-        }
-        let sealed = clock.step("seal", || staged.seal())?;
-        pins.push((job.package.name.clone(), sealed.digest().sha256.clone()));
-        let policy = plan::policy(job.package, job.target, &self.build_paths(job)?);
-        let judged = match clock.step("audit", || sealed.judge(&policy))? {
-            Ok(judged) => judged,
-            Err(unread) => return Ok(Err(format!("{name}: not auditable: {unread}"))),
+        let programs = match self.programs(job, name, pins, clock)? {
+            Ok(programs) => programs,
+            Err(refusal) => return Ok(Err(refusal)),
         };
+        if let Some(main) = programs.first() {
+            pins.push((job.package.name.clone(), main.sealed.digest().sha256.clone()));
+        }
         let seconds = self.jobs.head.as_ref().map_or(0, |head| head.time);
         let (root, version) = (&self.workspace.root, &self.plan.version);
         let packed = pack::Request::new(root, job.package, job.target, version, seconds);
         let asset = self.staging.join(name);
-        let asset = clock.step("pack", || packed.pack(&judged.sealed, &asset))?;
-        // What users will unpack, not what was packed.
+        let sealed: Vec<_> = programs.iter().map(|judged| &judged.sealed).collect();
+        let asset = clock.step("pack", || packed.pack(&sealed, &asset))?;
+        let mut smoke = clock.step("smoke", || self.smoke(job, &packed, &asset, &programs))?;
+        for judged in &programs {
+            smoke.extend(by_table::check(&judged.binary, job.target, self.place)?);
+            // What ran is what was sealed and judged.
+            judged.sealed.unchanged()?;
+        }
+        asset.unchanged()?;
+        let record = self.record(job, name, &asset, &packed.paths_in(name), &programs, smoke)?;
+        Ok(Ok((asset, record)))
+    }
+
+    /// The programs of one asset, the main one first, each built, signed, sealed and judged.
+    fn programs(
+        &self,
+        job: &Job<'_>,
+        name: &str,
+        pins: &[(String, String)],
+        clock: &mut Clock,
+    ) -> anyhow::Result<Result<Vec<Judged>, String>> {
+        let built = clock.step("build", || job.build(self.jobs, pins))?;
+        let policy = plan::policy(job.package, job.target, &self.build_paths(job)?);
+        let folder = self.staging.join(".programs").join(&job.target.platform).join(name);
+        let mut programs = Vec::new();
+        for (binary, built) in job.package.binaries().zip(&built) {
+            let mut staged = clock.step("stage", || Staged::copy(built, &folder.join(binary)))?;
+            if job.target.triple.os == Os::Darwin {
+                let is_main = binary == job.package.binary;
+                let identifier = if is_main { &job.package.name } else { binary };
+                clock.step("sign", || staged.sign(identifier))?;
+            }
+            let sealed = clock.step("seal", || staged.seal())?;
+            match clock.step("audit", || sealed.judge(&policy))? {
+                Ok(judged) => programs.push(judged),
+                Err(unread) => {
+                    let called = job.package.called(binary, name);
+                    return Ok(Err(format!("{called}: not auditable: {unread}")));
+                }
+            }
+        }
+        Ok(Ok(programs))
+    }
+
+    /// Tries what users will unpack, not what was packed.
+    fn smoke(
+        &self,
+        job: &Job<'_>,
+        packed: &pack::Request<'_>,
+        asset: &Sealed,
+        programs: &[Judged],
+    ) -> anyhow::Result<Vec<report::SmokeRow>> {
         let unpacked = TempFolder::new(&std::env::temp_dir())?;
         let users = packed.unpack(asset.path(), unpacked.path())?;
-        judged.sealed.same_as(&users)?;
+        let main = users.first().map_or(unpacked.path(), PathBuf::as_path);
         let mut beside = Vec::new();
         for name in self.plan.pinned(job.package, job.target) {
-            let path = users.with_file_name(&name);
+            let path = main.with_file_name(&name);
             files::copy(&self.staging.join(&name), &path)?;
             files::make_executable(&path)?;
             beside.push(path);
         }
-        let subject = Subject {
-            file: &users,
-            package: job.package,
-            target: job.target,
-            version: &self.plan.version,
-            beside: &beside,
-        };
-        let mut smoke = clock.step("smoke", || {
-            subject.smoke(&self.jobs.rustc.host, self.place, &self.jobs.containers)
-        })?;
-        smoke.extend(by_table::check(&judged.binary, job.target, self.place)?);
-        // What ran is what was sealed and judged.
-        judged.sealed.unchanged()?;
-        asset.unchanged()?;
-        let record = self.record(job, name, &asset, &judged, smoke)?;
-        Ok(Ok((asset, record)))
+        let mut rows = Vec::new();
+        for ((binary, file), judged) in job.package.binaries().zip(&users).zip(programs) {
+            judged.sealed.same_as(file)?;
+            let (package, target, version) = (job.package, job.target, self.plan.version.as_str());
+            let subject = Subject { file, binary, package, target, version, beside: &beside };
+            rows.extend(subject.smoke(&self.jobs.rustc.host, self.place, &self.jobs.containers)?);
+        }
+        Ok(rows)
     }
 
     /// Folders of this machine that must not stand in a program.
@@ -195,10 +231,20 @@ impl Work<'_> {
         job: &Job<'_>,
         name: &str,
         asset: &Sealed,
-        judged: &Judged,
+        paths: &[String],
+        programs: &[Judged],
         smoke: Vec<report::SmokeRow>,
     ) -> anyhow::Result<Record> {
         let digest = asset.digest();
+        // Of several, the one that asks most decides where all of them run.
+        let floor = |judged: &&Judged| match &judged.binary {
+            Binary::Elf(elf) => elf.floors().floor,
+            _ => None,
+        };
+        let decides = programs.iter().max_by_key(floor);
+        let mut audits = paths.iter().zip(programs).map(|(path, judged)| {
+            report::audit::kept(path, judged.sealed.digest().size, &judged.binary)
+        });
         Ok(Record {
             name: name.to_owned(),
             package: job.package.name.clone(),
@@ -212,13 +258,27 @@ impl Work<'_> {
             image: job.image(self.jobs)?,
             built_on: self.place.clone(),
             origin: job.origin(self.jobs)?,
-            glibc: glibc(judged, job),
-            runs_on: runs_on(&judged.binary),
-            findings: judged.findings.clone(),
-            audit: report::audit::kept(name, judged.sealed.digest().size, &judged.binary),
+            glibc: decides.and_then(|judged| glibc(judged, job)),
+            runs_on: decides.map(|judged| runs_on(&judged.binary)).unwrap_or_default(),
+            findings: findings(job, programs),
+            audit: audits.next().unwrap_or_default(),
+            other_audits: audits.collect(),
             smoke,
         })
     }
+}
+
+/// What was found in all of them, with the name of the program where that is not the main one.
+fn findings(job: &Job<'_>, programs: &[Judged]) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for (binary, judged) in job.package.binaries().zip(programs) {
+        let is_main = binary == job.package.binary;
+        all.extend(judged.findings.iter().cloned().map(|finding| match is_main {
+            true => finding,
+            false => Finding { found: format!("{binary}: {}", finding.found), ..finding },
+        }));
+    }
+    all
 }
 
 fn glibc(judged: &Judged, job: &Job<'_>) -> Option<Glibc> {

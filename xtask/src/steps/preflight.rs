@@ -133,10 +133,10 @@ fn rust_lacks(
     jobs: &Jobs<'_>,
     lack: &mut impl FnMut(String, String),
 ) {
-    if !krate.bins.contains(&job.package.binary) {
+    for name in job.package.binaries().filter(|name| !krate.bins.iter().any(|bin| bin == name)) {
         lack(
-            format!("Cargo package `{}` has no program `{}`", job.package.name, job.package.binary),
-            format!("mend `binary` in xtask.toml: there is {}", krate.bins.join(", ")),
+            format!("Cargo package `{}` has no program `{name}`", job.package.name),
+            format!("mend its name in xtask.toml: there is {}", krate.bins.join(", ")),
         );
     }
     match job.builder {

@@ -181,12 +181,13 @@ impl<'a> Runner<'a> {
 
 /// Wine, if it has what the package's programs ask Windows for.
 fn wine<'a>(package: &Package) -> Result<Runner<'a>, String> {
-    // Where Rust's std takes its random numbers from (library/std/src/sys/random/windows.rs).
+    // Where Rust's std takes its random numbers from (library/std/src/sys/random/windows.rs), and Go's
+    // run-time since 1.22 (runtime/os_windows.go).
     const RANDOM: &str = "bcryptprimitives.dll";
     let wine = Wine::find().map_err(|error| format!("{error:#}"))?;
-    if package.kind == Kind::Rust && !wine.has(RANDOM) {
+    if package.kind != Kind::Prebuilt && !wine.has(RANDOM) {
         return Err(format!(
-            "the wine here has no {RANDOM}, which Rust's std needs and wine 9 has"
+            "the wine here has no {RANDOM}, which Rust's std and Go's run-time need and wine 9 has"
         ));
     }
     Ok(Runner::Wine(wine))

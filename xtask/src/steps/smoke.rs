@@ -65,15 +65,19 @@ pub(crate) fn run(root: Option<&Path>, args: &SmokeArgs) -> anyhow::Result<Exit>
         let (package, target) = identify(&plan, file)?;
         let unpacked = TempFolder::new(&std::env::temp_dir())?;
         let packed = pack::Request::new(&workspace.root, package, target, &plan.version, 0);
-        let program = packed.unpack(file, unpacked.path())?;
+        let programs = packed.unpack(file, unpacked.path())?;
         let beside = beside(&plan, package, target, file, unpacked.path())?;
         let version = &plan.version;
-        let subject = Subject { file: &program, package, target, version, beside: &beside };
         let mut wanted = args.containers.clone();
         if args.plan_userlands {
             wanted.userlands.extend(target.userlands.iter().cloned());
         }
-        let rows = subject.smoke(&host, &place, &Containers::new(&wanted))?;
+        let containers = Containers::new(&wanted);
+        let mut rows = Vec::new();
+        for (binary, file) in package.binaries().zip(&programs) {
+            let subject = Subject { file, binary, package, target, version, beside: &beside };
+            rows.extend(subject.smoke(&host, &place, &containers)?);
+        }
         print!("{}\n{}", file.display(), report::smoke(&rows));
         let bad = |row: &SmokeRow| {
             row.outcome == Outcome::Failed || (args.strict && row.outcome == Outcome::NotRun)
@@ -162,11 +166,13 @@ fn identify<'a>(plan: &'a Plan, file: &Path) -> anyhow::Result<(&'a Package, &'a
     })
 }
 
-/// One asset to try.
+/// One program to try.
 #[derive(Debug)]
 pub(crate) struct Subject<'a> {
     /// The file that users would get; never the one in cargo's target folder.
     pub(crate) file: &'a Path,
+    /// Its name, of those of the package.
+    pub(crate) binary: &'a str,
     pub(crate) package: &'a Package,
     pub(crate) target: &'a Target,
     pub(crate) version: &'a str,
@@ -190,7 +196,11 @@ impl Subject<'_> {
     ) -> anyhow::Result<Vec<SmokeRow>> {
         let mut rows = Vec::new();
         let row = |check: Check, how: Option<&str>, place: Place, outcome, detail| SmokeRow {
-            check: check.name().to_owned(),
+            check: if self.is_main() {
+                check.name().to_owned()
+            } else {
+                format!("{} {}", self.binary, check.name())
+            },
             how: how.map(str::to_owned),
             outcome,
             place,
@@ -223,10 +233,18 @@ impl Subject<'_> {
         Ok(rows)
     }
 
+    fn is_main(&self) -> bool {
+        self.binary == self.package.binary
+    }
+
+    /// Of a package's other programs, what each can say of itself.
     fn checks(&self) -> Vec<Check> {
         let smoke = &self.package.smoke;
         let mut checks = vec![Check::Version];
         checks.extend(smoke.help.then_some(Check::Help));
+        if !self.is_main() {
+            return checks;
+        }
         if smoke.dlopen {
             checks.extend([Check::Usage, Check::Dlopen]);
         }
@@ -261,7 +279,8 @@ impl Subject<'_> {
             let asked = args.join(" ");
             expect_code(&asked, &outcome, 0)?;
             expect_quiet(&asked, &outcome)?;
-            self.package.judge_version(&String::from_utf8_lossy(&outcome.stdout), self.version)
+            let said = String::from_utf8_lossy(&outcome.stdout);
+            self.package.judge_version(self.binary, &said, self.version)
         }))
     }
 

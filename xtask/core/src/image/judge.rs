@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
-use super::{Base, Recipe, digest, program_path};
+use super::{Base, Blob, Recipe, digest, program_path, sha256_of};
 
 /// What was read from the layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,7 @@ pub fn judge(wanted: &Wanted<'_>, found: &Found) -> Vec<String> {
     layers(wanted, found, &mut problems);
     platform(wanted, found, &mut problems);
     process(wanted, found, &mut problems);
+    documents(wanted, found, &mut problems);
     problems
 }
 
@@ -121,11 +122,7 @@ fn platform(wanted: &Wanted<'_>, found: &Found, problems: &mut Vec<String>) {
 fn process(wanted: &Wanted<'_>, found: &Found, problems: &mut Vec<String>) {
     let planned = wanted.recipe.process(wanted.base);
     let actual = &found.config["config"];
-    let keys = |value: &Value| -> Vec<String> {
-        value.as_object().into_iter().flat_map(|map| map.keys().cloned()).collect()
-    };
-    let names: BTreeSet<String> = keys(&planned).into_iter().chain(keys(actual)).collect();
-    for name in names {
+    for name in keys(&planned, actual) {
         if planned.get(&name) != actual.get(&name) {
             let text = |value: Option<&Value>| value.map_or("nothing".into(), |v| format!("{v}"));
             problems.push(format!(
@@ -138,4 +135,39 @@ fn process(wanted: &Wanted<'_>, found: &Found, problems: &mut Vec<String>) {
     if found.manifest["annotations"] != planned["Labels"] {
         problems.push("the manifest's annotations are not the image's labels".into());
     }
+}
+
+/// What nobody looked at above: media types, the history, keys that are not planned. Sizes and digests of what is
+/// named are the bytes' own, which whoever read them compared.
+fn documents(wanted: &Wanted<'_>, found: &Found, problems: &mut Vec<String>) {
+    let Found { manifest, config, diff_id, .. } = found;
+    let blob = |descriptor: &Value| Blob {
+        sha256: sha256_of(descriptor).unwrap_or_default().into(),
+        size: descriptor["size"].as_u64().unwrap_or_default(),
+    };
+    let last = manifest["layers"].as_array().and_then(|layers| layers.last());
+    let last = blob(last.unwrap_or(&Value::Null));
+    let Wanted { recipe, base, .. } = wanted;
+    let planned = [
+        ("manifest", manifest, recipe.manifest(base, &blob(&manifest["config"]), &last)),
+        ("configuration", config, recipe.config(base, diff_id)),
+    ];
+    let seen = ["annotations", "architecture", "config", "created", "os", "rootfs"];
+    for (what, actual, planned) in planned {
+        for name in keys(&planned, actual) {
+            let of_manifest = what == "manifest" && name == "config";
+            if planned.get(&name) != actual.get(&name) && (of_manifest || !seen.contains(&&*name)) {
+                problems.push(format!("the {what}'s `{name}` is not the planned one"));
+            }
+        }
+    }
+}
+
+/// Names in either of two objects.
+fn keys(one: &Value, other: &Value) -> BTreeSet<String> {
+    [one, other]
+        .into_iter()
+        .filter_map(Value::as_object)
+        .flat_map(|map| map.keys().cloned())
+        .collect()
 }

@@ -74,6 +74,13 @@ impl Recipe<'_> {
                 target.runner, target.platform
             ));
         }
+        if record["tried"]["sha256"].as_str() != sha256_of(record) {
+            problems.push(format!(
+                "sha256:{} was started, and digest is {}: make the image again",
+                record["tried"]["sha256"].as_str().unwrap_or_default(),
+                record["digest"]
+            ));
+        }
         let hex = |value: &Value| sha256_of(&json!({ "digest": value })).map(ToString::to_string);
         let program =
             format!("sha256:{}", record["program"]["sha256"].as_str().unwrap_or_default());
@@ -128,6 +135,7 @@ pub fn named(manifest: &Value, image: &Image) -> Option<String> {
 pub fn members(index: &Value, targets: &[&Target]) -> Result<Vec<String>, String> {
     let entries = index["manifests"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut found = Vec::new();
+    let mut own = Vec::new();
     for target in targets {
         let platform = json!({ "architecture": target.triple.goarch, "os": "linux" });
         let mut fitting = entries.iter().filter(|entry| entry["platform"] == platform);
@@ -135,12 +143,19 @@ pub fn members(index: &Value, targets: &[&Target]) -> Result<Vec<String>, String
             return Err(format!("it does not name one image for linux/{}", target.triple.goarch));
         };
         match sha256_of(entry).filter(|_| entry["mediaType"] == MANIFEST) {
-            Some(sha256) => found.push(sha256.to_string()),
+            Some(sha256) => {
+                let size = entry["size"].as_u64().unwrap_or_default();
+                own.push((target.triple.goarch, Blob { sha256: sha256.to_string(), size }));
+                found.push(sha256.to_string());
+            }
             None => return Err(format!("`{entry}` is no descriptor of an image")),
         }
     }
     if entries.len() != targets.len() {
         return Err(format!("it names {} images: {} are planned", entries.len(), targets.len()));
+    }
+    if *index != super::index(&own) {
+        return Err("it says more, or other, than which image is for what".into());
     }
     Ok(found)
 }

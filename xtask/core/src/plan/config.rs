@@ -140,8 +140,10 @@ pub struct Package {
     pub path: String,
     /// Who built it. `Some` exactly for [`Kind::Prebuilt`].
     pub origin: Option<String>,
-    /// Name of the program, without `.exe`.
+    /// Name of the program, or of the first of several, without `.exe`.
     pub binary: String,
+    /// Names of the others.
+    pub other_binaries: Vec<String>,
     /// Cargo profile.
     pub profile: String,
     /// Cargo features.
@@ -292,13 +294,23 @@ impl Package {
         }
     }
 
-    /// Judges what the program printed when it was asked for its version, on a line of its own.
+    /// Names of its programs, without `.exe`, the main one first.
+    pub fn binaries(&self) -> impl Iterator<Item = &str> {
+        core::iter::once(&self.binary).chain(&self.other_binaries).map(String::as_str)
+    }
+
+    /// How to call one of its programs in the asset `name`.
+    pub fn called(&self, binary: &str, name: &str) -> String {
+        if binary == self.binary { name.into() } else { format!("{name}!{binary}") }
+    }
+
+    /// Judges what the program `binary` printed when it was asked for its version, on a line of its own.
     ///
     /// # Errors
     /// What it should have printed.
-    pub fn judge_version(&self, said: &str, version: &str) -> Result<String, String> {
+    pub fn judge_version(&self, binary: &str, said: &str, version: &str) -> Result<String, String> {
         let wanted = self.smoke.version.replace("{package}", &self.name);
-        let wanted = wanted.replace("{version}", version);
+        let wanted = wanted.replace("{binary}", binary).replace("{version}", version);
         let said = said.strip_suffix("\r\n").or_else(|| said.strip_suffix('\n')).unwrap_or(said);
         let goes_on = |c: char| c.is_alphanumeric() || "._+-".contains(c);
         match said.strip_prefix(&*wanted) {

@@ -133,8 +133,8 @@ pub(super) const TARGET: Section = Section {
             "emulated",
             Bool,
             Default("false"),
-            "Whether `finalize` accepts a smoke test that ran under qemu or wine. Without it, each asset must have run \
-             natively, and on musl in one of `userlands`.",
+            "Whether `finalize` accepts a smoke test that ran under qemu or wine, and `image-push` an image that was started \
+             so. Without it, each asset must have run natively, and on musl in one of `userlands`.",
         ),
     ],
 };
@@ -145,7 +145,12 @@ const SMOKE: Section = Section {
     needed: true,
     doc: "How to see that an asset works, run on the staged copy from an empty folder.",
     keys: &[
-        key("version", Text, Default("{package} v{version}"), "What it prints about its version."),
+        key(
+            "version",
+            Text,
+            Default("{package} v{version}"),
+            "What it prints about its version: `{package}`, `{binary}`, `{version}`.",
+        ),
         key(
             "version-match",
             OneOf(&["whole", "start"]),
@@ -240,6 +245,13 @@ pub(super) const PACKAGE: Section = Section {
             "Who built it, for the manifest and the provenance. Required for `prebuilt`, refused elsewhere.",
         ),
         key("binary", Text, Optional, "Name of the program; the package's name if absent."),
+        key(
+            "binaries",
+            List,
+            Optional,
+            "Only for `rust`, instead of `binary`: names of several programs, which its archives hold. The first is the \
+             one that images hold, and that is given libraries to load.",
+        ),
         key("profile", Text, Default("dist"), "Cargo profile. Only for `rust`."),
         key("features", List, Optional, "Only for `rust`: Cargo features to build with."),
         key(

@@ -236,17 +236,18 @@ impl Earlier {
     #[must_use]
     pub fn parse(json: &Value) -> Option<Self> {
         let list = |field| json.get(field).and_then(Value::as_array);
-        let entry = |name: &str, item: &Value, entry: &Value| {
-            let name = item.get(name)?.as_str()?;
-            Some((name.into(), entry.clone()))
-        };
-        // An asset without its audit cannot be compared with: silence would read as "no worse".
-        let entries = match (list("files"), list("assets")) {
-            (Some(files), _) => files.iter().map(|file| entry("path", file, file)).collect(),
-            (_, Some(assets)) => {
-                assets.iter().map(|asset| entry("name", asset, asset.get("audit")?)).collect()
+        let entry = |entry: &Value| Some((entry.get("path")?.as_str()?.into(), entry.clone()));
+        // A manifest has `files` too: those of the release that hold no program. An asset without its
+        // audit cannot be compared with: silence would read as "no worse".
+        let entries = match (list("assets"), list("files")) {
+            (Some(assets), _) => {
+                let others =
+                    assets.iter().filter_map(|asset| asset.get("other_audits")?.as_array());
+                let mains = assets.iter().map(|asset| entry(asset.get("audit")?));
+                mains.chain(others.flatten().map(entry)).collect()
             }
-            _ => None,
+            (None, Some(files)) => files.iter().map(entry).collect(),
+            (None, None) => None,
         };
         entries.map(Self)
     }
@@ -266,18 +267,37 @@ pub fn compare(judged: &mut Judged, earlier: &Earlier, policy: &Policy) -> bool 
 impl Earlier {
     /// The entry of the same file name, of several the one whose path has most in common.
     fn entry(&self, path: &str) -> Option<&Value> {
-        let named = self.0.iter().map(|(other, entry)| (common_parts(other, path), entry));
+        let named = self.0.iter().map(|(other, entry)| (in_common(other, path), entry));
         let (common, entry) = named.rev().max_by_key(|(common, _)| *common)?;
         let read = entry.get("outcome").is_none_or(|outcome| outcome != "not_auditable");
-        (common > 0 && read).then_some(entry)
+        (common > (0, 0) && read).then_some(entry)
     }
 }
 
-/// How many parts two paths have in common, counted from their ends; also inside archives.
-fn common_parts(one: &str, other: &str) -> usize {
+/// How many parts two paths have in common, counted from their ends; also inside archives. First, versions in
+/// them left out of account: names of assets hold them. Then, to the letter.
+fn in_common(one: &str, other: &str) -> (usize, usize) {
     const SEPARATORS: [char; 3] = ['/', '\\', '!'];
-    let pairs = one.rsplit(SEPARATORS).zip(other.rsplit(SEPARATORS));
-    pairs.take_while(|(one, other)| one == other).count()
+    let pairs = || one.rsplit(SEPARATORS).zip(other.rsplit(SEPARATORS));
+    let same = pairs().take_while(|(one, other)| without_versions(one) == without_versions(other));
+    (same.count(), pairs().take_while(|(one, other)| one == other).count())
+}
+
+/// A name with a `#` for each run of numbers between dots: `tool-1.2.3-linux` is `tool-#-linux`.
+fn without_versions(name: &str) -> String {
+    let mut out = String::new();
+    let mut rest = name;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, from) = rest.split_at(at);
+        let end = from.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(from.len());
+        let (run, after) = from.split_at(end);
+        let numbers = run.trim_end_matches('.');
+        out.push_str(before);
+        out.push_str(if numbers.contains('.') { "#" } else { numbers });
+        out.push_str(&run[numbers.len()..]);
+        rest = after;
+    }
+    out + rest
 }
 
 /// A list for people and for programs.
@@ -316,5 +336,46 @@ pub fn policies() -> Listed {
     Listed {
         text: POLICIES.iter().map(line).collect(),
         json: json!({ "schema": SCHEMA, "policies": list }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_program_of_the_earlier_version_is_found() {
+        let entry = |path: &str| json!({ "audit": { "path": path } });
+        let asset = |triple: &str| format!("tool-1.9.0-{triple}.tar.gz!tool-1.9.0-{triple}/tool");
+        let paths = [asset("x86_64-linux"), asset("aarch64-linux"), "helper-linux-amd64".into()];
+        let manifest = json!({
+            "assets": paths.iter().map(|path| entry(path)).collect::<Vec<_>>(),
+            "files": [{ "name": "checksums.txt" }],
+        });
+        let earlier = Earlier::parse(&manifest).unwrap();
+        let found = |path: &str| earlier.entry(path).map(|it| it["path"].as_str().unwrap());
+        let now = "dist/tool-1.10.0-aarch64-linux.tar.gz!tool-1.10.0-aarch64-linux/tool";
+        assert_eq!(found(now), Some(&*paths[1]));
+        assert_eq!(found("tool-2.0.0-x86_64-linux/tool"), Some(&*paths[0]));
+        assert_eq!(found("new/helper-linux-amd64"), Some(&*paths[2]));
+        assert_eq!(found("helper-linux-arm64"), None);
+        assert!(Earlier::parse(&json!({ "assets": [{ "name": "tool" }] })).is_none());
+    }
+
+    #[test]
+    fn versions_are_runs_of_numbers_between_dots() {
+        for (name, without) in [
+            ("tool-1.2.3-linux", "tool-#-linux"),
+            ("tool-v10.20", "tool-v#"),
+            ("libx.so.6.0.1", "libx.so.#"),
+            ("x86_64", "x86_64"),
+            ("1.2.3.tar.gz", "#.tar.gz"),
+            ("tool1", "tool1"),
+            ("tool1.", "tool1."),
+            ("7..8", "#"),
+            ("", ""),
+        ] {
+            assert_eq!(without_versions(name), without, "{name}");
+        }
     }
 }

@@ -93,6 +93,8 @@ pub struct Record {
     pub findings: Vec<Finding>,
     /// What was measured of the program, for comparisons with later releases.
     pub audit: Value,
+    /// The same of the package's other programs.
+    pub other_audits: Vec<Value>,
     /// What was tried.
     pub smoke: Vec<SmokeRow>,
 }
@@ -231,7 +233,7 @@ impl Manifest {
 
     fn record(&self, record: &Record) -> Value {
         let text = |version: Option<Version>| version.map(|version| version.to_string());
-        json!({
+        let mut entry = json!({
             "name": record.name,
             "package": record.package,
             "platform": record.platform,
@@ -257,7 +259,11 @@ impl Manifest {
             "audit": record.audit,
             "smoke": record.smoke.iter().map(smoke).collect::<Vec<_>>(),
             "not_run": record.not_run(),
-        })
+        });
+        if !record.other_audits.is_empty() {
+            entry["other_audits"] = record.other_audits.clone().into();
+        }
+        entry
     }
 }
 

@@ -25,7 +25,7 @@ pub fn reference() -> String {
          - Actions and foreign workflows are pinned by commit, images by digest.\n\
          - `concurrency` per tag or branch; a release is never cancelled. It starts with the plan's tags, and can be \
          taken up again by hand.\n\
-         - The job that publishes needs every other, and runs after no failure; only images' tags move after it. Each program of the plan is attested.\n\n\
+         - The job that publishes needs every other, and runs after no failure; only images' tags move after it. The job that pushes images has the assets that they are compared with. Each program of the plan is attested.\n\n\
          ## Subcommands\n\n\
          All read the repository (`contents: read`). \"Token\": `GH_TOKEN` in the environment of the step, and of no other.\n\n\
          | subcommand | needs | `--strict` | token | outputs |\n|---|---|---|---|---|\n",

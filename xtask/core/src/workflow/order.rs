@@ -16,6 +16,35 @@ impl Checker<'_> {
                 self.comes_last(job, jobs, &before);
             }
             self.artifacts(job, jobs, &before);
+            self.compares_images(job, jobs, &before);
+        }
+    }
+
+    /// Who pushes images has the assets that they are compared with: from the jobs that made them, or, where
+    /// these upload them, from the draft.
+    fn compares_images(&mut self, job: &Job<'_>, jobs: &[Job<'_>], before: &BTreeSet<&str>) {
+        let elsewhere = |other: &Job<'_>| other.runs("upload") || other.node.get("uses").is_some();
+        if !job.runs("image-push") || job.moves_tags() || jobs.iter().any(elsewhere) {
+            return;
+        }
+        let left: Vec<&str> = jobs
+            .iter()
+            .filter(|other| before.contains(other.name) && other.runs("dist"))
+            .flat_map(|other| with(other, UPLOAD, "name"))
+            .map(|(name, _)| name)
+            .collect();
+        let named = [with(job, DOWNLOAD, "name"), with(job, DOWNLOAD, "pattern")].concat();
+        let all = steps_with(job, DOWNLOAD).any(|step| {
+            let given = |key| step.get("with").and_then(|with| with.get(key)).is_some();
+            !given("name") && !given("pattern")
+        });
+        if !all && !named.iter().any(|(wanted, _)| left.iter().any(|name| fits(wanted, name))) {
+            let message = format!(
+                "job `{}` pushes images and takes no assets to compare them with",
+                job.name
+            );
+            let cure = "let actions/download-artifact take what the job with `cargo xtask dist` leaves, too";
+            self.add(job.line, message, cure);
         }
     }
 
@@ -69,7 +98,7 @@ impl Checker<'_> {
     fn artifacts(&mut self, job: &Job<'_>, jobs: &[Job<'_>], before: &BTreeSet<&str>) {
         let matrix =
             job.node.get("strategy").is_some_and(|strategy| strategy.get("matrix").is_some());
-        for (name, line) in with(job, "actions/upload-artifact", "name") {
+        for (name, line) in with(job, UPLOAD, "name") {
             if matrix && !name.contains("${{ matrix.platform }}") {
                 let message = format!("every target of the matrix uploads an artifact `{name}`");
                 self.add(line, message, "hold `${{ matrix.platform }}` in its name");
@@ -78,18 +107,14 @@ impl Checker<'_> {
         let left: Vec<&str> = jobs
             .iter()
             .filter(|other| before.contains(other.name))
-            .flat_map(|other| with(other, "actions/upload-artifact", "name"))
+            .flat_map(|other| with(other, UPLOAD, "name"))
             .map(|(name, _)| name)
             .collect();
         let calls = jobs.iter().any(|other| other.node.get("uses").is_some());
         for key in ["name", "pattern"] {
-            for (wanted, line) in with(job, "actions/download-artifact", key) {
-                let fits = |name: &&str| match wanted.split_once('*') {
-                    Some((start, _)) => name.starts_with(start),
-                    None => *name == wanted,
-                };
+            for (wanted, line) in with(job, DOWNLOAD, key) {
                 // What a called workflow leaves, its own check knows.
-                if !calls && !left.iter().any(fits) {
+                if !calls && !left.iter().any(|name| fits(wanted, name)) {
                     let message =
                         format!("no job before `{}` leaves an artifact `{wanted}`", job.name);
                     self.add(
@@ -130,6 +155,17 @@ impl Checker<'_> {
     }
 }
 
+const UPLOAD: &str = "actions/upload-artifact";
+const DOWNLOAD: &str = "actions/download-artifact";
+
+/// Whether a name or pattern takes an artifact, whose own name may end in a platform's.
+fn fits(wanted: &str, name: &str) -> bool {
+    match wanted.split_once('*') {
+        Some((start, _)) => name.starts_with(start),
+        None => name == wanted,
+    }
+}
+
 /// Names of all jobs that a job waits for, of those that these wait for too.
 fn needed<'a>(job: &Job<'a>, jobs: &[Job<'a>]) -> BTreeSet<&'a str> {
     let mut all = BTreeSet::new();
@@ -145,15 +181,19 @@ fn needed<'a>(job: &Job<'a>, jobs: &[Job<'a>]) -> BTreeSet<&'a str> {
 
 /// An input of every step of a job that uses an action.
 fn with<'a>(job: &Job<'a>, action: &str, input: &str) -> Vec<(&'a str, usize)> {
-    let steps = job.steps().iter().filter(|step| {
-        let uses = step.get("uses").and_then(Node::text).unwrap_or_default();
-        uses.split('@').next() == Some(action)
-    });
     let value = |step: &'a Node| {
         let node = step.get("with")?.get(input)?;
         Some((node.text()?, node.line))
     };
-    steps.filter_map(value).collect()
+    steps_with(job, action).filter_map(value).collect()
+}
+
+/// Every step of a job that uses an action.
+fn steps_with<'a>(job: &Job<'a>, action: &str) -> impl Iterator<Item = &'a Node> {
+    job.steps().iter().filter(move |step| {
+        let uses = step.get("uses").and_then(Node::text).unwrap_or_default();
+        uses.split('@').next() == Some(action)
+    })
 }
 
 /// Whether a name fits a pattern in which `*` stands for anything.

@@ -142,21 +142,24 @@ impl<'a> Gathered<'a> {
                 refused(format!("`{}`: {}", path.display(), problems.join("; ")))
             })?;
             let sha256 = own.only()?;
-            if sha256 != made.manifest.sha256 {
+            let size = own.read(&sha256)?.len() as u64;
+            let held = Blob { sha256, size };
+            if held != made.manifest {
                 return Err(refused(format!(
-                    "`{}`: digest is sha256:{}, and `{}` holds sha256:{sha256}: make the image again",
+                    "`{}`: digest is sha256:{} ({} bytes), and `{}` holds sha256:{} ({size}): make the image again",
                     path.display(),
                     made.manifest.sha256,
-                    own.path().display()
+                    made.manifest.size,
+                    own.path().display(),
+                    held.sha256
                 )));
             }
-            let (manifest, _) = own.image(&sha256)?;
-            for blob in image::blobs(&manifest).map_err(anyhow::Error::msg)?.iter().chain([&sha256])
-            {
+            let (manifest, _) = own.image(&held.sha256)?;
+            let blobs = image::blobs(&manifest).map_err(anyhow::Error::msg)?;
+            for blob in blobs.iter().chain([&held.sha256]) {
                 layout.take(&own, blob)?;
             }
-            let size = own.read(&sha256)?.len() as u64;
-            manifests.push((target.triple.goarch, Blob { sha256, size }));
+            manifests.push((target.triple.goarch, held));
         }
         let index = layout.add(image::index(&manifests).to_string().as_bytes())?;
         layout.finish(&image::layout_of(&index))?;

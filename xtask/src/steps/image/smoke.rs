@@ -100,7 +100,8 @@ fn version(sealed: &Sealed<'_>, loaded: &Loaded<'_>) -> anyhow::Result<Seen> {
         let asked = args.join(" ");
         return Ok(Err(format!("`{asked}`: {}{}", outcome.ended(), proc::tail(&outcome))));
     }
-    Ok(recipe.package.judge_version(&outcome.text(), recipe.version))
+    let (package, said) = (recipe.package, outcome.text());
+    Ok(package.judge_version(&package.binary, &said, recipe.version))
 }
 
 /// The server becomes well, and as the first process of its container still ends by SIGTERM.

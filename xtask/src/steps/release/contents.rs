@@ -12,7 +12,7 @@ use xtask_core::report::sbom::{self, About, Graph};
 use xtask_core::report::{File, checksums, provenance};
 
 use super::Release;
-use super::finalize::program;
+use super::finalize::programs;
 use crate::exit::{Exit, refused, usage};
 use crate::ops::files::TempFolder;
 use crate::ops::git::Head;
@@ -174,15 +174,16 @@ impl Maker<'_> {
     }
 
     fn modules(&self, package: &Package, files: &Files) -> anyhow::Result<Graph> {
-        let mut programs = Vec::new();
+        let mut notes = Vec::new();
         for asset in self.programs(package) {
             let target = asset.platform.as_deref().and_then(|name| self.plan.config.target(name));
             let Some((path, target)) = files.get(&asset.name).zip(target) else { continue };
-            let file = program(package, target, &asset.name, path, self.work)?;
-            let file = file.with_context(|| format!("{} holds no program", asset.name))?;
-            programs.push((target.platform.clone(), go::note(&file)?));
+            let files = programs(package, target, &asset.name, path, self.work)?;
+            for file in files.map_err(refused)? {
+                notes.push((target.platform.clone(), go::note(&file)?));
+            }
         }
-        Ok(sbom::from_go(&programs))
+        Ok(sbom::from_go(&notes))
     }
 
     fn provenance(&self, manifest: &Value) -> anyhow::Result<Value> {

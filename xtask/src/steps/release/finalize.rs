@@ -118,39 +118,55 @@ pub(super) fn audit(
     let Some((package, target)) = made_for(release, name) else {
         return digest_file(name, path, files);
     };
-    let Some(program) = program(package, target, name, path, work)? else {
-        return Ok(vec![format!("{name}: does not hold `{}`", package.binary)]);
+    let programs = match programs(package, target, name, path, work)? {
+        Ok(programs) => programs,
+        Err(absent) => return Ok(vec![absent]),
     };
     let policy = plan::policy(package, target, &[]);
     let mut problems = Vec::new();
-    match Sealed::at(&program)?.judge(&policy)? {
-        Err(unread) => problems.push(format!("{name}: not auditable: {unread}")),
-        Ok(judged) => {
-            let errors = judged.findings.iter().filter(|f| f.severity == Severity::Error);
-            problems.extend(errors.map(|f| format!("{name}: {}", report::finding_text(f))));
+    for (binary, program) in package.binaries().zip(&programs) {
+        let what = package.called(binary, name);
+        match Sealed::at(program)?.judge(&policy)? {
+            Err(unread) => problems.push(format!("{what}: not auditable: {unread}")),
+            Ok(judged) => {
+                let errors = judged.findings.iter().filter(|f| f.severity == Severity::Error);
+                problems.extend(errors.map(|f| format!("{what}: {}", report::finding_text(f))));
+            }
         }
     }
-    problems.extend(pins(release, package, target, name, &program, files)?);
+    if let Some(main) = programs.first() {
+        problems.extend(pins(release, package, target, name, main, files)?);
+    }
     Ok(problems)
 }
 
-/// The program as users have it: the asset, or what its archive holds; `None` when it holds none.
-pub(super) fn program(
+/// The programs as users have them, the main one first: the asset, or what its archive holds. The inner error:
+/// one that it does not hold.
+pub(super) fn programs(
     package: &Package,
     target: &Target,
     name: &str,
     path: &Path,
     work: &Path,
-) -> anyhow::Result<Option<PathBuf>> {
-    let Some(format) = package.archive_for(target) else { return Ok(Some(path.to_owned())) };
+) -> anyhow::Result<Result<Vec<PathBuf>, String>> {
+    let Some(format) = package.archive_for(target) else { return Ok(Ok(vec![path.to_owned()])) };
     let bytes = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let binary = format!("{}{}", package.binary, target.triple.exe_suffix());
-    let entries = archive::unpack(format, &bytes)?;
-    let entry = entries.into_iter().find(|entry| entry.path.rsplit('/').next() == Some(&binary));
-    let Some(entry) = entry else { return Ok(None) };
-    let to = work.join("unpacked").join(name);
-    files::replace(&to, &entry.data)?;
-    Ok(Some(to))
+    let entries = match archive::unpack(format, &bytes) {
+        Ok(entries) => entries,
+        Err(error) => return Ok(Err(format!("{name}: {error:#}"))),
+    };
+    let mut programs = Vec::new();
+    for binary in package.binaries() {
+        let file = format!("{binary}{}", target.triple.exe_suffix());
+        let is_it = |entry: &&archive::Entry| entry.path.rsplit('/').next() == Some(&file);
+        let Some(entry) = entries.iter().find(is_it) else {
+            return Ok(Err(format!("{name}: does not hold `{binary}`")));
+        };
+        let to = work.join("unpacked").join(name).join(&file);
+        files::replace(&to, &entry.data)?;
+        programs.push(to);
+    }
+    Ok(Ok(programs))
 }
 
 /// The package and target of an asset that holds a program.

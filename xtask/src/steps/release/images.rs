@@ -85,7 +85,7 @@ pub(super) fn check(
         let what =
             format!("the image {} is the manifest's, with the released programs", image.name);
         if manifest["images"].as_array().is_some_and(Vec::is_empty) && release.forge.rehearses()? {
-            list.not_run(&what, "it was rehearsed without images");
+            list.left_out(&what, "it was rehearsed without images");
             continue;
         }
         // Labels, time and base are those of the commit: another commit's cannot be known from this one's.
@@ -114,8 +114,9 @@ pub(super) fn check(
             Err(error) => vec![format!("{error:#}")],
         };
         // Which release the moving tags are with depends on what came after.
-        let fixed = image.tags.iter().filter(|tag| tag.contains("{version}")).count();
-        for tag in tags(image, &release.plan.version, &settings.tag, &[]).iter().take(fixed) {
+        let mut fixed = image.clone();
+        fixed.tags.retain(|tag| tag.contains("{version}"));
+        for tag in tags(&fixed, &release.plan.version, &settings.tag, &[]) {
             let name = format!("{}:{tag}", image.repository);
             match leads_elsewhere(&name, &index) {
                 Ok(None) => {}

@@ -11,7 +11,7 @@ use xtask_core::plan::{AssetKind, Invocation, Package, Target};
 use xtask_core::release::{Manifest, agree, notes};
 use xtask_core::report::{Outcome, checksums, provenance};
 
-use super::finalize::{audit, made_for, program};
+use super::finalize::{audit, made_for, programs};
 use super::{On, Release, images, signed};
 use crate::exit::{Exit, refused, usage};
 use crate::ops::files::{self, TempFolder};
@@ -308,12 +308,18 @@ fn smoke(
     let place = probe::place();
     for (name, path) in files {
         let Some((package, target)) = made_for(release, name) else { continue };
-        let Some(file) = program(package, target, name, path, work)? else { continue };
-        files::make_executable(&file)?;
+        // That a program is absent is the audit's to tell.
+        let Ok(programs) = programs(package, target, name, path, work)? else { continue };
+        let Some(main) = programs.first() else { continue };
         let version = &release.plan.version;
-        let beside = beside(release, package, target, &file, files)?;
-        let subject = Subject { file: &file, package, target, version, beside: &beside };
-        for row in subject.smoke(&host, &place, &Containers::new(&args.containers))? {
+        let beside = beside(release, package, target, main, files)?;
+        let mut rows = Vec::new();
+        for (binary, file) in package.binaries().zip(&programs) {
+            files::make_executable(file)?;
+            let subject = Subject { file, binary, package, target, version, beside: &beside };
+            rows.extend(subject.smoke(&host, &place, &Containers::new(&args.containers))?);
+        }
+        for row in rows {
             let what = format!("{name} {}", row.check);
             match row.outcome {
                 Outcome::Passed => list.check(&what, Vec::new()),
@@ -364,6 +370,11 @@ impl Checklist {
     pub(super) fn not_run(&mut self, what: &str, why: &str) {
         self.rows.push(format!("{:<8} {what}: {why}", "not run"));
         self.not_run.push(what.to_owned());
+    }
+
+    /// What a rehearsal goes without by its nature: shown, and no failure under `--strict`.
+    pub(super) fn left_out(&mut self, what: &str, why: &str) {
+        self.rows.push(format!("{:<8} {what}: {why}", "left out"));
     }
 
     fn end(self, tag: &str, strict: bool) -> anyhow::Result<Exit> {

@@ -47,6 +47,7 @@ fn only_for(kind: Kind, row: &Row, problems: &mut Problems) {
     const GO: &[Kind] = &[Kind::Go];
     const PREBUILT: &[Kind] = &[Kind::Prebuilt];
     let keys = [
+        ("binaries", row.list("binaries").first().cloned(), RUST),
         ("features", row.list("features").first().cloned(), RUST),
         ("build-tags", row.list("build-tags").first().cloned(), GO),
         ("ldflags", row.list("ldflags").first().cloned(), GO),
@@ -90,7 +91,7 @@ fn path(kind: Kind, row: &Row, problems: &mut Problems) -> String {
 
 fn smoke(row: &Row, problems: &mut Problems) -> Smoke {
     let version = row.text("version");
-    template(&version, &["package", "version"], false, problems);
+    template(&version, &["package", "binary", "version"], false, problems);
     if !version.text.contains("{version}") {
         let message = format!("`version` in [package.smoke] is `{}`", version.text);
         problems.add(version.line, message, "hold `{version}`, or the check proves nothing");
@@ -122,6 +123,26 @@ fn ldflags(row: &Row, problems: &mut Problems) -> Vec<String> {
         }
     }
     texts(row.list("ldflags"))
+}
+
+/// The main program, and the others.
+fn binaries(row: &Row, package: &At, problems: &mut Problems) -> (String, Vec<String>) {
+    let listed = row.list("binaries");
+    let single = row.optional("binary");
+    if let (Some(at), false) = (&single, listed.is_empty()) {
+        problems.add(at.line, "both `binary` and `binaries`", "list all in `binaries`");
+    }
+    unique("program", listed.iter().cloned(), problems);
+    for at in single.iter().chain(listed) {
+        plain_name(at, "a program's name", problems);
+    }
+    if let Some(at) = listed.get(1).filter(|_| archives(row).iter().any(Option::is_none)) {
+        problems.add(at.line, "several `binaries` without an archive", "set `archive`");
+    }
+    match listed {
+        [first, others @ ..] => (first.text.clone(), texts(others)),
+        [] => (single.unwrap_or_else(|| package.clone()).text, Vec::new()),
+    }
 }
 
 /// Names that a tool takes as one list, separated by commas.
@@ -167,8 +188,7 @@ pub(super) fn package(row: &Row, platforms: &[String], problems: &mut Problems) 
         "prebuilt" => Kind::Prebuilt,
         _ => Kind::Rust,
     };
-    let binary = row.optional("binary").unwrap_or_else(|| name.clone());
-    plain_name(&binary, "`binary`", problems);
+    let (binary, other_binaries) = binaries(row, &name, problems);
     let asset = row.text("asset");
     template(&asset, &["package", "platform", "triple", "version"], true, problems);
     only_for(kind, row, problems);
@@ -190,7 +210,8 @@ pub(super) fn package(row: &Row, platforms: &[String], problems: &mut Problems) 
         kind,
         path: path(kind, row, problems),
         origin: row.optional("origin").map(|at| at.text),
-        binary: binary.text,
+        binary,
+        other_binaries,
         profile: row.text("profile").text,
         asset: asset.text,
         version_env: row.optional("version-env").map(|at| at.text),

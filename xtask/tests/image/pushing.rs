@@ -1,307 +1,16 @@
-//! Container images of a released program: made on a base from a registry of the tests' own, judged from their
-//! bytes, started by docker and by podman. Needs root (for dockerd), docker.io, podman, runc, skopeo,
-//! docker-registry and mmdebstrap of Debian.
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod common;
+//! `image-push`, and what a release says of its images.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
+use std::process::Command;
 
-use common::{Ended, Folder, commit, docker, edit, run, sayna};
 use serde_json::Value;
 use sha2::Digest as _;
 
-/// Debian's registry on a port of this machine; ended when dropped.
-struct Registry {
-    child: Child,
-    host: String,
-    daemon: String,
-}
-
-impl Registry {
-    fn start(folder: &Folder) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let host = format!("127.0.0.1:{port}");
-        let config = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: '{}'}}}}\nhttp: {{addr: '{host}'}}\n",
-            folder.join("target/registry").display()
-        );
-        let config = folder.write("target/registry.yml", &config);
-        let mut serve = Command::new("docker-registry");
-        serve.arg("serve").arg(config).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = serve.spawn().unwrap();
-        let registry = Self { child, host, daemon: docker(IMAGES) };
-        while TcpStream::connect(&registry.host).is_err() {
-            sleep(Duration::from_millis(50));
-        }
-        registry
-    }
-
-    /// Brings an image here; its name by digest.
-    fn push(&self, from: &str, name: &str) -> String {
-        let to = format!("docker://{}/{name}:1", self.host);
-        self.copy(from, &to);
-        let inspect = ["inspect", "--tls-verify=false", "--format", "{{.Digest}}", &to];
-        let digest = run(Command::new("skopeo").args(inspect)).expect(0).stdout;
-        format!("{}/{name}:1@{}", self.host, digest.trim())
-    }
-
-    fn copy(&self, from: &str, to: &str) {
-        let daemon = ["--src-daemon-host", &self.daemon, "--dest-tls-verify=false"];
-        run(Command::new("skopeo").args(["copy", "--quiet"]).args(daemon).args([from, to]))
-            .expect(0);
-    }
-
-    /// The base, which says that it is for arm64.
-    fn push_foreign(&self, folder: &Folder) -> String {
-        let layout = folder.join("target/foreign");
-        self.copy(BOOKWORM, &format!("oci:{}", layout.display()));
-        reconfigure(&layout, |config| config["architecture"] = "arm64".into());
-        self.push(&format!("oci:{}", layout.display()), "foreign")
-    }
-
-    /// The base for both processors, under one name.
-    fn push_both(&self, folder: &Folder) -> String {
-        let layout = folder.join("target/both");
-        for (from, name) in [(BOOKWORM, "amd64"), (BOOKWORM_ARM64, "arm64")] {
-            // Whatever is imported is for the machine's own processor, says docker.
-            let one = folder.join(format!("target/one-{name}"));
-            self.copy(from, &format!("oci:{}", one.display()));
-            reconfigure(&one, |config| config["architecture"] = name.into());
-            self.copy(
-                &format!("oci:{}", one.display()),
-                &format!("oci:{}:{name}", layout.display()),
-            );
-        }
-        let mut index = json(&layout.join("index.json"));
-        for entry in index["manifests"].as_array_mut().unwrap() {
-            let name = entry["annotations"]["org.opencontainers.image.ref.name"].take();
-            entry.as_object_mut().unwrap().remove("annotations");
-            entry["platform"] = serde_json::json!({ "os": "linux", "architecture": name });
-        }
-        index["mediaType"] = "application/vnd.oci.image.index.v1+json".into();
-        let (digest, size) = add(&layout, &index);
-        let entry =
-            serde_json::json!({ "mediaType": index["mediaType"], "digest": digest, "size": size });
-        let one = serde_json::json!({ "schemaVersion": 2, "manifests": [entry] });
-        fs::write(layout.join("index.json"), one.to_string()).unwrap();
-        self.copy_all(&format!("oci:{}", layout.display()), "both")
-    }
-
-    fn copy_plain(&self, from: &str, to: &str) {
-        let copy = ["copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false"];
-        run(Command::new("skopeo").args(copy).args([from, to])).expect(0);
-    }
-
-    /// Brings an index and all that it names; its name by digest.
-    fn copy_all(&self, from: &str, name: &str) -> String {
-        let to = format!("docker://{}/{name}:1", self.host);
-        let copy = ["copy", "--quiet", "--all", "--preserve-digests", "--dest-tls-verify=false"];
-        run(Command::new("skopeo").args(copy).args([from, &to])).expect(0);
-        let digest = hex::encode(sha2::Sha256::digest(self.get(&format!("{name}/manifests/1"))));
-        format!("{}/{name}:1@sha256:{digest}", self.host)
-    }
-
-    /// What the registry's own interface gives (OCI distribution specification 1.1, "Pulling manifests").
-    fn get(&self, path: &str) -> Vec<u8> {
-        let types =
-            ["index", "manifest"].map(|kind| format!("application/vnd.oci.image.{kind}.v1+json"));
-        let accept = format!("Accept: {}, application/octet-stream", types.join(", "));
-        let url = format!("http://{}/v2/{path}", self.host);
-        let got = Command::new("curl").args(["-sf", "--header", &accept, &url]).output().unwrap();
-        assert!(got.status.success(), "{url}");
-        got.stdout
-    }
-
-    fn xtask(&self, folder: &Folder, args: &[&str]) -> Ended {
-        run(common::xtask(folder.path(), args).env("DOCKER_HOST", &self.daemon))
-    }
-}
-
-/// Adds a document to a layout; its digest and size.
-fn add(layout: &Path, document: &Value) -> (String, usize) {
-    let text = document.to_string();
-    let sha256 = hex::encode(sha2::Sha256::digest(text.as_bytes()));
-    fs::write(layout.join("blobs/sha256").join(&sha256), &text).unwrap();
-    (format!("sha256:{sha256}"), text.len())
-}
-
-/// Changes the configuration of the image in a layout, and all digests that follow from it; its new descriptor.
-fn reconfigure(layout: &Path, change: impl FnOnce(&mut Value)) -> Value {
-    let read = |entry: &Value| {
-        json(&layout.join("blobs/sha256").join(entry["digest"].as_str().unwrap().split_at(7).1))
-    };
-    let write = |entry: &mut Value, document: &Value| {
-        let (digest, size) = add(layout, document);
-        entry["digest"] = digest.into();
-        entry["size"] = size.into();
-    };
-    let mut index = json(&layout.join("index.json"));
-    let mut manifest = read(&index["manifests"][0]);
-    let mut config = read(&manifest["config"]);
-    change(&mut config);
-    write(&mut manifest["config"], &config);
-    write(&mut index["manifests"][0], &manifest);
-    fs::write(layout.join("index.json"), index.to_string()).unwrap();
-    index["manifests"][0].clone()
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-const IMAGES: &[&str] = &["bookworm", "bookworm-arm64"];
-/// As the tests' own daemon has them.
-const BOOKWORM: &str = "docker-daemon:xtask-test/bookworm:latest";
-const BOOKWORM_ARM64: &str = "docker-daemon:xtask-test/bookworm-arm64:latest";
-
-const BASE: &str =
-    "ubuntu:26.04@sha256:3131b4cc82a783df6c9df078f86e01819a13594b865c2cad47bd1bca2b7063bb";
-
-/// The example on a base that is here, its program built.
-fn project() -> (Folder, Registry) {
-    let folder = sayna();
-    let registry = Registry::start(&folder);
-    let base = registry.push(BOOKWORM, "base");
-    edit(&folder.join("xtask.toml"), BASE, &base);
-    build(&folder);
-    (folder, registry)
-}
-
-fn build(folder: &Folder) {
-    commit(folder);
-    run(&mut common::xtask(folder.path(), &["dist", "--target", "linux-amd64"])).expect(0);
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
-
-const IMAGE: &[&str] = &["image", "--strict", "--target", "linux-amd64"];
-
-#[test]
-fn an_image_holds_the_released_program_and_serves() {
-    let (folder, registry) = project();
-    let said = registry.xtask(&folder, IMAGE).expect(0).stdout;
-    assert!(said.contains("ends by SIGTERM"), "{said}");
-    let record = json(&folder.join("images/image-sayna-linux-amd64.json"));
-    let layout = folder.join("images/sayna-linux-amd64");
-
-    // Another program's reading of it.
-    let inspect = |more: &[&str]| {
-        let from = format!("oci:{}", layout.display());
-        let said = run(Command::new("skopeo").arg("inspect").args(more).arg(from)).expect(0);
-        serde_json::from_str::<Value>(&said.stdout).unwrap()
-    };
-    assert_eq!(inspect(&[])["Digest"], record["digest"]);
-    let config = inspect(&["--config"]);
-    let process = &config["config"];
-    assert_eq!(process["User"], "65532:65532");
-    assert_eq!(process["Entrypoint"], serde_json::json!(["/usr/local/bin/sayna"]));
-    assert_eq!(process["Cmd"], serde_json::json!(["--listen", "0.0.0.0:3001"]));
-    assert_eq!(process["ExposedPorts"], serde_json::json!({ "3001/tcp": {} }));
-    let label = |name: &str| process["Labels"][format!("org.opencontainers.image.{name}")].clone();
-    assert_eq!(label("version"), "0.2.0");
-    assert_eq!(label("revision"), record["commit"]);
-    assert_eq!(label("source"), "https://github.com/saynaai/sayna");
-    assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().len(), 2);
-
-    // The program is the archive's own, byte for byte.
-    let stem = "sayna-0.2.0-x86_64-unknown-linux-gnu";
-    let archive = folder.join(format!("dist/{stem}.tar.gz"));
-    let out = folder.join("target/unpacked");
-    fs::create_dir_all(&out).unwrap();
-    run(Command::new("tar").arg("-xzf").arg(archive).current_dir(&out)).expect(0);
-    let sum = run(Command::new("sha256sum").arg(out.join(stem).join("sayna"))).expect(0).stdout;
-    assert!(sum.starts_with(record["program"]["sha256"].as_str().unwrap()), "{sum}");
-
-    // Again, elsewhere: the same bytes. By the other engine: the same answer.
-    let limits = "[containers]\ndefault_ulimits=[\"nofile=1024:1024\",\"nproc=4096:4096\"]\n[engine]\nruntime=\"runc\"\n";
-    let limits = folder.write("target/containers.conf", limits);
-    let mut again = common::xtask(folder.path(), IMAGE);
-    again
-        .args(["--out", "target/again"])
-        .env("CONTAINERS_CONF", limits)
-        .env("XTASK_ENGINE", "podman");
-    let said = run(&mut again).expect(0).stdout;
-    assert!(said.contains("in podman "), "{said}");
-    let second = json(&folder.join("target/again/image-sayna-linux-amd64.json"));
-    assert_eq!(second["digest"], record["digest"]);
-
-    // Nothing of ours is left in the engine.
-    let mut list = Command::new("docker");
-    list.args(["ps", "--all", "--format", "{{.Names}}"]).env("DOCKER_HOST", &registry.daemon);
-    let left = run(&mut list).expect(0).stdout;
-    assert!(!left.contains("xtask-image-"), "{left}");
-}
-
-/// What is wrong is refused by name, and no image is left to be taken for a result.
-#[test]
-fn what_is_wrong_with_an_image_is_told() {
-    let (folder, registry) = project();
-    registry.xtask(&folder, IMAGE).expect(0);
-    let refused = |code: i32, parts: &[&str]| {
-        registry.xtask(&folder, IMAGE).expect(code).says(parts);
-        assert!(!folder.join("images/image-sayna-linux-amd64.json").exists());
-        assert!(!folder.join("images/sayna-linux-amd64").exists());
-    };
-
-    // An asset that is not the one that was judged.
-    let archive = folder.join("dist/sayna-0.2.0-x86_64-unknown-linux-gnu.tar.gz");
-    let good = fs::read(&archive).unwrap();
-    fs::write(&archive, [&good[..], b"x"].concat()).unwrap();
-    refused(1, &["is not the asset that was judged", "sayna-0.2.0"]);
-    fs::write(&archive, good).unwrap();
-
-    // A base for another processor.
-    let plan = fs::read_to_string(folder.join("xtask.toml")).unwrap();
-    let base = plan.split("base = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let foreign = registry.push_foreign(&folder);
-    edit(&folder.join("xtask.toml"), &base, &foreign);
-    refused(1, &["the base is for \"arm64\", and amd64 is planned"]);
-
-    // A base that is not there.
-    edit(
-        &folder.join("xtask.toml"),
-        &foreign,
-        &format!("{}/nothing:1@sha256:{}", registry.host, "0".repeat(64)),
-    );
-    refused(3, &["cannot fetch the image", "/nothing:1@sha256:0000"]);
-    fs::write(folder.join("xtask.toml"), &plan).unwrap();
-
-    // A commit that the assets are not of.
-    fs::write(folder.join("README.md"), "new\n").unwrap();
-    commit(&folder);
-    refused(1, &["is of commit", "build it again"]);
-
-    // A server that does not start, and one that cannot be asked.
-    edit(&folder.join("xtask.toml"), "\"--listen\", \"0.0.0.0:3001\"", "\"--frobnicate\"");
-    build(&folder);
-    refused(
-        1,
-        &["smoke serve failed", "the server ended by itself", "unknown argument `--frobnicate`"],
-    );
-    fs::write(folder.join("xtask.toml"), &plan).unwrap();
-
-    // A server that, as the first process, does not hear SIGTERM; one that says another version.
-    edit(
-        &folder.join("src/signals.rs"),
-        "unsafe { signal(number, remember) }",
-        "unsafe { _ = signal as usize + number as usize + remember as *const () as usize }",
-    );
-    build(&folder);
-    refused(1, &["smoke serve failed", "SIGTERM does not end it"]);
-}
+use crate::common::{self, Ended, Folder, commit, edit, run, sayna};
+use crate::registry::{Registry, reconfigure};
+use crate::{BASE, BOOKWORM, IMAGE, build, json};
 
 /// A release of the example on this registry, for some platforms, with what it takes to make it.
 struct Server {
@@ -364,6 +73,12 @@ impl Server {
         self.folder.join("images/image-sayna-linux-amd64.json")
     }
 
+    /// The image's manifest, on the disk.
+    fn manifest(&self) -> std::path::PathBuf {
+        let digest = json(&self.record())["digest"].as_str().unwrap().split_at(7).1.to_owned();
+        self.folder.join("images/sayna-linux-amd64/blobs/sha256").join(digest)
+    }
+
     fn has_no_tag(&self) {
         for tag in [":0.2.0", ":0.2", ":latest"] {
             assert_ne!(self.raw(tag).code, Some(0), "{tag}");
@@ -405,6 +120,18 @@ fn an_image_is_pushed_by_digest_and_tagged_after_the_release() {
     assert_eq!(index["manifests"][0]["platform"]["architecture"], "amd64");
     server.has_no_tag();
 
+    // What the registry has does not stay what was brought there: its own storage, in the layer of the program.
+    let layer = json(&server.manifest())["layers"].as_array().unwrap().last().unwrap().clone();
+    let layer = layer["digest"].as_str().unwrap().split_at(7).1.to_owned();
+    let stored = folder.join("target/registry/docker/registry/v2/blobs/sha256");
+    let stored = stored.join(&layer[..2]).join(&layer).join("data");
+    let good = fs::read(&stored).unwrap();
+    let mut bad = good.clone();
+    *bad.last_mut().unwrap() ^= 1;
+    fs::write(&stored, bad).unwrap();
+    push(&["--execute"]).expect(3).says(&["cannot read", "back"]);
+    fs::write(&stored, good).unwrap();
+
     server.publish().expect(0);
     // From the draft or the release, where no folder holds the asset.
     push(&["--execute", "--from", "images"]).expect(0);
@@ -431,6 +158,15 @@ fn an_image_is_pushed_by_digest_and_tagged_after_the_release() {
     let said = server.xtask("verify", &[]).expect(0).stdout;
     assert!(said.contains(&format!("ok       {row}")), "{said}");
 
+    // Somebody changes the release: an asset is not the one that the manifest describes.
+    let asset = assets.join("sayna-0.2.0-x86_64-unknown-linux-gnu.tar.gz");
+    let good = fs::read(&asset).unwrap();
+    fs::write(&asset, [&good[..], b"x"].concat()).unwrap();
+    push(&["--tags", "--execute"])
+        .expect(1)
+        .says(&["is not the one that its manifest.json describes", "sayna-0.2.0"]);
+    fs::write(&asset, good).unwrap();
+
     // Somebody moves the tag of the version.
     let base = format!("docker://{}/base:1", registry.host);
     registry.copy_plain(&base, &format!("docker://{repository}:0.2.0"));
@@ -455,13 +191,32 @@ fn an_image_is_pushed_by_digest_and_tagged_after_the_release() {
     // What was made is not what is there any more.
     let record = server.record();
     let good = fs::read_to_string(&record).unwrap();
-    let manifest = json(&record)["digest"].as_str().unwrap().split_at(7).1.to_owned();
-    fs::write(&record, good.replace(&manifest, &"0".repeat(64))).unwrap();
+    let blob = server.manifest();
+    let manifest = blob.file_name().unwrap().to_str().unwrap();
+    fs::write(&record, good.replace(manifest, &"0".repeat(64))).unwrap();
     push(&["--execute"]).expect(1).says(&["digest is sha256:00", "make the image again"]);
+    fs::write(&record, good.replace("\"size\": ", "\"size\": 1")).unwrap();
+    push(&["--execute"]).expect(1).says(&["digest is sha256:", "bytes)", "make the image again"]);
     fs::write(&record, good).unwrap();
-    let blob = folder.join("images/sayna-linux-amd64/blobs/sha256").join(manifest);
     fs::write(&blob, fs::read_to_string(&blob).unwrap() + " ").unwrap();
     push(&["--execute"]).expect(3).says(&["holds other bytes"]);
+}
+
+/// A rehearsal may go without images, and says so. No tag follows from it, and no image is looked at.
+#[test]
+fn a_release_without_images_moves_no_tag() {
+    let server = Server::on_amd64();
+    server.xtask("draft", &["--execute"]).expect(0);
+    server.xtask("upload", &["--execute", "--from", "dist"]).expect(0);
+    let finalize = ["--execute", "--one-machine", "--from", "dist"];
+    server.xtask("finalize", &finalize).expect(0).says(&["no image is here"]);
+    server.push(&["--tags", "--execute"]).expect(1).says(&[
+        "manifest.json of v0.2.0 names no image `sayna`",
+        "hand what `image` recorded to `finalize`",
+    ]);
+    server.has_no_tag();
+    let said = server.xtask("verify", &["--strict"]).expect(0).stdout;
+    assert!(said.contains("left out the image sayna"), "{said}");
 }
 
 /// An image whose record is in order, and whose bytes are not the release's, comes nowhere.
@@ -540,7 +295,8 @@ fn an_image_with_other_settings_is_refused_whatever_its_record_says() {
     let keep = server.folder.join("target/keep");
     run(Command::new("cp").arg("-r").args([&layout, &keep])).expect(0);
     let good = fs::read_to_string(server.record()).unwrap();
-    let altered: &[(fn(&mut Value), &str)] = &[
+    type Change = fn(&mut Value);
+    let altered: &[(Change, &str)] = &[
         (
             |c| c["config"]["User"] = "0:0".into(),
             "`User` is \"0:0\", and \"65532:65532\" is planned",
@@ -563,6 +319,7 @@ fn an_image_with_other_settings_is_refused_whatever_its_record_says() {
         let mut record: Value = serde_json::from_str(&good).unwrap();
         record["digest"] = entry["digest"].clone();
         record["size"] = entry["size"].clone();
+        record["tried"]["sha256"] = entry["digest"].as_str().unwrap().split_at(7).1.into();
         fs::write(server.record(), record.to_string()).unwrap();
         server.push(&["--execute"]).expect(1).says(&[message, "nothing was pushed"]);
     }
@@ -610,6 +367,11 @@ fn an_image_for_two_processors_is_pulled_as_either() {
     registry.xtask(folder, &image).expect(0);
     let said = server.push(&["--execute"]).expect(0).stdout;
     let digest = said.lines().next().unwrap().rsplit('@').next().unwrap().to_owned();
+    let record = folder.join("images/image-sayna-linux-arm64.json");
+    let kept = fs::read(&record).unwrap();
+    fs::remove_file(&record).unwrap();
+    server.publish().expect(1).says(&["image-sayna-linux-arm64.json: not among the jobs' results"]);
+    fs::write(&record, kept).unwrap();
     server.publish().expect(0);
     server.push(&["--tags", "--execute"]).expect(0);
     let said = server.xtask("verify", &[]).expect(0).stdout;
@@ -670,67 +432,4 @@ fn an_image_for_two_processors_is_pulled_as_either() {
         assert_eq!(docker(&[&run, before, &[&name], after].concat()).trim(), "sayna 0.2.0");
         docker(&["image", "rm", "--force", &name]);
     }
-}
-
-/// A run that is killed leaves a container and a temporary folder; the next one removes both.
-#[test]
-fn what_a_killed_run_left_goes_away() {
-    let (folder, registry) = project();
-    let mut list = Command::new("docker");
-    let format = "{{.Names}} {{.Label \"xtask-image\"}}";
-    list.args(["ps", "--all", "--filter", "label=xtask-image", "--format", format])
-        .env("DOCKER_HOST", &registry.daemon);
-    // A server that never becomes well is waited for.
-    let plan = fs::read_to_string(folder.join("xtask.toml")).unwrap();
-    edit(
-        &folder.join("xtask.toml"),
-        "\"--probe\", \"127.0.0.1:3001\"",
-        "\"--probe\", \"127.0.0.1:1\"",
-    );
-    let mut killed = common::xtask(folder.path(), IMAGE);
-    killed.env("DOCKER_HOST", &registry.daemon).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut killed = killed.spawn().unwrap();
-    let second = format!("xtask-image-{}-1 ", killed.id());
-    while !run(&mut list).expect(0).stdout.contains(&second) {
-        assert!(killed.try_wait().unwrap().is_none(), "it ended by itself");
-        sleep(Duration::from_millis(50));
-    }
-    killed.kill().unwrap();
-    killed.wait().unwrap();
-    folder.clear_temporary();
-    let left = run(&mut list).expect(0).stdout;
-    let mark = left.lines().find_map(|line| line.strip_prefix(&second)).unwrap().to_owned();
-    let temporary = || {
-        let entries = fs::read_dir(folder.join("images")).unwrap().flatten();
-        entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(".tmp")).count()
-    };
-    assert_eq!(temporary(), 1);
-
-    // Another folder's runs are none of its business.
-    fs::write(folder.join("xtask.toml"), plan).unwrap();
-    registry.xtask(&folder, &[IMAGE, &["--out", "target/other"]].concat()).expect(0);
-    assert!(run(&mut list).expect(0).stdout.contains(&mark));
-    registry.xtask(&folder, IMAGE).expect(0);
-    assert_eq!(temporary(), 0);
-    assert!(!run(&mut list).expect(0).stdout.contains(&mark));
-}
-
-/// Where it cannot be started, that is said; and refused under --strict.
-#[test]
-fn what_cannot_be_started_is_not_run() {
-    let (folder, registry) = project();
-    let mut image = common::xtask(folder.path(), &["image", "--target", "linux-amd64"]);
-    image.env("DOCKER_HOST", "unix:///nowhere").env("XTASK_ENGINE", "docker");
-    let said = run(&mut image).expect(0).stdout;
-    assert!(said.contains("version  not-run"), "{said}");
-    image.arg("--strict");
-    run(&mut image).expect(1).says(&["smoke serve not-run", "docker"]);
-    registry
-        .xtask(&folder, &["image", "--target", "darwin-arm64"])
-        .expect(2)
-        .says(&["the plan makes no image for `darwin-arm64`"]);
-    registry
-        .xtask(&folder, &["image", "--target", "linux-arm64"])
-        .expect(2)
-        .says(&["aarch64-unknown-linux-gnu.tar.gz", "dist --target linux-arm64"]);
 }
