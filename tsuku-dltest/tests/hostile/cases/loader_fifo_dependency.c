@@ -1,5 +1,5 @@
 // expect: not_a_file error=a FIFO
-// args: --deadline 0.6
+// args: --deadline 1.5
 // dep: -DDEP
 // fifo_dep: yes
 // plain: never
