@@ -170,12 +170,16 @@ const COMMON: &[c_long] = &[
     libc::SYS_process_vm_writev,
     libc::SYS_socket,
     libc::SYS_acct,
+    libc::SYS_adjtimex,
     libc::SYS_bpf,
     libc::SYS_clock_adjtime,
     libc::SYS_clock_settime,
     libc::SYS_delete_module,
+    // It lets root keep the whole system from opening files.
+    libc::SYS_fanotify_init,
     libc::SYS_finit_module,
     libc::SYS_init_module,
+    KEXEC_FILE_LOAD,
     libc::SYS_kexec_load,
     libc::SYS_mount,
     libc::SYS_pivot_root,
@@ -191,7 +195,56 @@ const COMMON: &[c_long] = &[
     PIDFD_GETFD,
     // It would open sockets past this list.
     IO_URING_SETUP,
+    // The later ways to mount.
+    OPEN_TREE,
+    MOVE_MOUNT,
+    FSOPEN,
+    FSMOUNT,
+    FSPICK,
+    MOUNT_SETATTR,
 ];
+
+/// What changes files, and what Landlock knows nothing of: modes, owners, times and extended attributes.
+/// One library could make another one unreadable. Refused to the parent too.
+const ATTRIBUTES: &[c_long] = &[
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_utimensat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    FCHMODAT2,
+    SETXATTRAT,
+    REMOVEXATTRAT,
+    FILE_SETATTR,
+];
+/// As above, by their older names.
+#[cfg(target_arch = "x86_64")]
+const OLD_ATTRIBUTES: &[c_long] = &[
+    libc::SYS_chmod,
+    libc::SYS_chown,
+    libc::SYS_lchown,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_futimesat,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD_ATTRIBUTES: &[c_long] = &[];
+
+/// Calls of which some requests, by the second argument, are refused to the parent too.
+const REQUESTS: &[c_long] = &[libc::SYS_fcntl, libc::SYS_ioctl];
+/// F_SETLEASE keeps others from opening a file, and the rest takes a terminal from its session, or types
+/// on it. No request of the other call has one of these numbers.
+const REFUSED_REQUESTS: &[u32] = &[F_SETLEASE, TIOCSTI, TIOCSCTTY, TIOCLINUX];
+const F_SETLEASE: u32 = 1024;
+const TIOCSCTTY: u32 = 0x540e;
+const TIOCSTI: u32 = 0x5412;
+const TIOCLINUX: u32 = 0x541c;
 
 /// Refused to children altogether.
 const REFUSED: &[c_long] = &[
@@ -229,8 +282,19 @@ const OWN_SECOND: &[c_long] = &[libc::SYS_setpriority, libc::SYS_ioprio_set];
 /// `PRIO_PROCESS` and `PRIO_PGRP` (each child leads a group of its own).
 const WHO_PROCESS: u32 = 1;
 
+const KEXEC_FILE_LOAD: c_long = if cfg!(target_arch = "x86_64") { 320 } else { 294 };
 const PIDFD_SEND_SIGNAL: c_long = 424;
 const IO_URING_SETUP: c_long = 425;
+const OPEN_TREE: c_long = 428;
+const MOVE_MOUNT: c_long = 429;
+const FSOPEN: c_long = 430;
+const FSMOUNT: c_long = 432;
+const FSPICK: c_long = 433;
+const MOUNT_SETATTR: c_long = 442;
+const FCHMODAT2: c_long = 452;
+const SETXATTRAT: c_long = 463;
+const REMOVEXATTRAT: c_long = 466;
+const FILE_SETATTR: c_long = 469;
 const PIDFD_OPEN: c_long = 434;
 const PIDFD_GETFD: c_long = 438;
 
@@ -291,6 +355,8 @@ enum Label {
     Refuse,
     /// Not a call of this system.
     Absent,
+    /// Look what the second argument asks for.
+    Request,
     /// Look where the first argument aims.
     Aimed,
     /// Look whether the first, or the second, argument means the process itself.
@@ -385,7 +451,19 @@ fn common_filter() -> Vec<libc::sock_filter> {
         // The x32 calls, which would go round the list.
         program.compare(AT_LEAST, 0x4000_0000, Label::Absent, Label::Next);
     }
-    program.search(&rules(&[(COMMON, Label::Refuse)]));
+    program.search(&rules(&[
+        (COMMON, Label::Refuse),
+        (ATTRIBUTES, Label::Refuse),
+        (OLD_ATTRIBUTES, Label::Refuse),
+        (REQUESTS, Label::Request),
+    ]));
+    program.place(Label::Request);
+    program.statement(LOAD, SECOND);
+    for (at, request) in REFUSED_REQUESTS.iter().enumerate() {
+        let last = at + 1 == REFUSED_REQUESTS.len();
+        let otherwise = if last { Label::Allow } else { Label::Next };
+        program.compare(EQUAL, *request, Label::Refuse, otherwise);
+    }
     program.finish()
 }
 
@@ -494,9 +572,20 @@ mod tests {
     fn what_no_process_here_may_do_is_refused_to_all() {
         let filter = common_filter();
         let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+        let named = [COMMON, ATTRIBUTES, OLD_ATTRIBUTES].concat();
         for number in 0..600 {
-            let expected = if COMMON.contains(&number) { refused } else { libc::SECCOMP_RET_ALLOW };
+            let expected = if named.contains(&number) { refused } else { libc::SECCOMP_RET_ALLOW };
             assert_eq!(verdict(&filter, number, 0, 0), expected, "{number}");
+        }
+        for number in REQUESTS {
+            for request in REFUSED_REQUESTS {
+                assert_eq!(verdict(&filter, *number, 5, *request as i32), refused, "{request:#x}");
+            }
+            // What the parent asks for, and terminals are asked.
+            for request in [libc::F_GETFD, libc::F_SETFL, libc::F_SETLKW, 0x5401, 0x5413] {
+                let verdict = verdict(&filter, *number, 5, request);
+                assert_eq!(verdict, libc::SECCOMP_RET_ALLOW, "{request:#x}");
+            }
         }
         // What the parent itself needs: to watch, to kill, to slow down, to end by a signal.
         for number in [libc::SYS_kill, libc::SYS_tgkill, libc::SYS_setpriority, PIDFD_OPEN] {
