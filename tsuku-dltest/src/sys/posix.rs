@@ -314,8 +314,12 @@ pub fn read_list(path: Option<&[u8]>, most: usize, until: Millis) -> Result<Vec<
         let mut poll = libc::pollfd { fd: file.fd(), events: libc::POLLIN, revents: 0 };
         let time = until.saturating_sub(now()).min(60_000) as c_int;
         // SAFETY: the pointer is to one pollfd, and one is announced.
-        if unsafe { libc::poll(&raw mut poll, 1, time) } == 0 && now() >= until {
-            return Err(Errno(libc::ETIME));
+        if unsafe { libc::poll(&raw mut poll, 1, time) } < 1 {
+            if now() >= until {
+                return Err(Errno(libc::ETIME));
+            }
+            // Reading would wait without an end.
+            continue;
         }
         match file.read(&mut chunk) {
             Ok(0) => return Ok(bytes),

@@ -4,9 +4,11 @@ use crate::common::{Folder, Run, kind, program, tool};
 use crate::{GOOD, answer, run};
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 #[test]
 fn the_version_is_printed_alone() {
@@ -67,6 +69,21 @@ fn lists_may_be_longer_than_command_lines() {
         let said = String::from_utf8_lossy(&outcome.stderr).into_owned();
         assert!(said.contains("did not come before the deadline"), "{said}");
     }
+    // One that comes late is read, by whoever opened its FIFO first.
+    tool("mkfifo", "coreutils", &folder.0, &["late".into()]);
+    let late = folder.0.join("late");
+    let writer = std::thread::spawn({
+        let (late, list) = (late.clone(), list.clone());
+        move || {
+            std::thread::sleep(Duration::from_millis(200));
+            let mut fifo = fs::OpenOptions::new().write(true).open(late).expect("the FIFO");
+            std::thread::sleep(Duration::from_millis(200));
+            fifo.write_all(&list).expect("to write");
+        }
+    });
+    let outcome = run().args([format!("@{}", late.display())]).go();
+    assert_eq!(outcome.answer().expect("an answer").len(), 501);
+    writer.join().expect("the writer");
     let stdin = fs::File::open(&file).expect("the list");
     let outcome = run()
         .args(["--stdin0", "/nope"])
