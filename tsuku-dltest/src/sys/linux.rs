@@ -16,6 +16,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::mem::MaybeUninit;
 
 /// Kept of what a child writes, in bytes.
@@ -25,6 +26,8 @@ const TAIL: usize = 400;
 const FLOOD: usize = 16 << 20;
 /// More than a library may take while it is loaded, in bytes.
 const MOST_MEMORY: u64 = 1 << 30;
+/// How often all processes are looked at while a library takes its time.
+const CROWD: Millis = 100;
 /// More processes or threads than a library may start while it is loaded.
 const MOST_TASKS: u64 = 256;
 /// The same when the system allows no more.
@@ -167,6 +170,8 @@ pub struct Parent {
     /// Children that this process had before: a caller's shell may have become this program.
     children_before: Vec<i32>,
     session: i32,
+    /// When all processes are looked at next.
+    crowd_due: Cell<Millis>,
     /// What [`thread_links`] says of this one thread, and of those of an emulator that runs it.
     thread_links: libc::nlink_t,
 }
@@ -232,6 +237,7 @@ impl Parent {
             tasks_before: tasks(),
             children_before: Vec::new(),
             session,
+            crowd_due: Cell::new(now() + CROWD),
             thread_links: thread_links(),
         };
         parent.children_before = parent.child_processes();
@@ -384,10 +390,16 @@ impl Parent {
         exit_now(128 + signal)
     }
 
-    /// All processes, if there is reason to look for a library that starts them without end;
-    /// `starved` says that no more can be started.
+    /// All processes, now and then, and at once if there is reason to look for a library that starts
+    /// them without end; `starved` says that no more can be started.
     pub fn crowd(&self, starved: bool) -> Option<Crowd> {
-        (starved || self.too_many_tasks()).then(Crowd::now)
+        let now = now();
+        let due = now >= self.crowd_due.get();
+        if !(due || starved || self.too_many_tasks()) {
+            return None;
+        }
+        self.crowd_due.set(now + CROWD);
+        Some(Crowd::now())
     }
 
     /// Looks after a child that has been running for a while, among the processes of the `crowd`.
@@ -410,7 +422,8 @@ impl Parent {
         let resident: u64 = field(&pages, 1).unwrap_or(0);
         // SAFETY: has no preconditions.
         let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64;
-        if resident * page > MOST_MEMORY {
+        let exceeds = |crowd: &Crowd| crowd.memory_exceeds(child.pid, MOST_MEMORY, page);
+        if resident * page > MOST_MEMORY || crowd.is_some_and(exceeds) {
             return Some(crate::report::Kind::OutOfMemory);
         }
         let most = if starved { MOST_TASKS_STARVED } else { MOST_TASKS };

@@ -13,6 +13,8 @@ struct Process {
     parent: i32,
     session: i32,
     threads: u64,
+    /// In pages, those shared with others included.
+    resident: u64,
     /// In ticks since the system's start: with the number, it is one process's alone.
     started: u64,
 }
@@ -52,11 +54,24 @@ impl Crowd {
 
     /// The number of threads in the session of `leader` and in processes that descend from it.
     pub(super) fn threads_below(&self, leader: i32) -> u64 {
-        self.0
-            .iter()
-            .filter(|(pid, it)| it.session == leader || self.descends(**pid, &[leader]))
-            .map(|(_, process)| process.threads)
-            .sum()
+        self.below(leader).map(|(_, process)| process.threads).sum()
+    }
+
+    /// Whether the same take more than `most` bytes of memory, of pages of `page` bytes. What they share
+    /// after a fork counts once: that is asked of the kernel where it may matter, and not known before
+    /// Linux 4.14.
+    pub(super) fn memory_exceeds(&self, leader: i32, most: u64, page: u64) -> bool {
+        let resident: u64 = self.below(leader).map(|(_, process)| process.resident).sum();
+        let own = |(pid, _): (&i32, _)| {
+            proportional(&contents(&format!("/proc/{pid}/smaps_rollup"), 1024))
+        };
+        resident.saturating_mul(page) > most && self.below(leader).map(own).sum::<u64>() > most
+    }
+
+    fn below(&self, leader: i32) -> impl Iterator<Item = (&i32, &Process)> {
+        let is_below =
+            move |pid: i32, it: &Process| it.session == leader || self.descends(pid, &[leader]);
+        self.0.iter().filter(move |(pid, it)| is_below(**pid, it))
     }
 }
 
@@ -70,6 +85,7 @@ impl Process {
             parent: signed(1)?,
             session: signed(3)?,
             threads: field(rest, 17)?,
+            resident: field(rest, 21)?,
             started: field(rest, 19)?,
         })
     }
@@ -131,6 +147,13 @@ pub(super) fn tasks() -> u64 {
     counts.split(|byte| *byte == b'/').nth(1).and_then(number).unwrap_or(0)
 }
 
+/// The proportional set size, in bytes, that the text of smaps_rollup gives (`Pss:   123 kB`), or 0.
+fn proportional(text: &[u8]) -> u64 {
+    let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Pss:"));
+    let digits = line.unwrap_or_default().trim_ascii().strip_suffix(b" kB").unwrap_or_default();
+    number(digits).unwrap_or(0).saturating_mul(1024)
+}
+
 /// The `index`th number in `text`, whose fields are separated by single spaces.
 pub(super) fn field(text: &[u8], index: usize) -> Option<u64> {
     text.split(|byte| *byte == b' ').nth(index).and_then(number)
@@ -154,5 +177,19 @@ pub(super) fn contents(path: &str, most: usize) -> Vec<u8> {
 pub(super) fn put(path: &str, bytes: &[u8]) {
     if let Ok(file) = File::open(path.as_bytes(), libc::O_WRONLY) {
         let _ = write_all(file.fd(), bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proportional_size_is_read() {
+        let text = b"55d0-7ffc ---p 00000000 00:00 0    [rollup]\nRss:     900 kB\nPss:     123 kB\nPss_Dirty: 9 kB\n";
+        assert_eq!(proportional(text), 123 * 1024);
+        for text in [&b""[..], b"Pss:", b"Pss: x kB", b"Pss: 5 MB"] {
+            assert_eq!(proportional(text), 0);
+        }
     }
 }

@@ -57,6 +57,27 @@ fn a_library_that_takes_all_processes_takes_none_from_others() {
     assert!(entries[1..].iter().all(|entry| kind(entry) == "ok"), "{entries:?}");
 }
 
+/// What a library starts takes its memory too; what it shares with that after a fork counts once.
+#[test]
+fn the_memory_of_all_processes_counts() {
+    let folder = Folder::new("memory");
+    let library = |name: &str, before: &str, each: &str| {
+        let headers = "#include <stdlib.h>\n#include <string.h>\n#include <sys/wait.h>\n#include <unistd.h>\n";
+        let fork = format!("for (int i = 0; i < 4; i++) if (fork() == 0) {{ {each} _exit(0); }}");
+        let body = format!("{before} {fork} while (wait(0) > 0) {{}}");
+        let code =
+            format!("{headers}__attribute__((constructor)) static void c(void) {{ {body} }}");
+        folder.library(name, &code, &[])
+    };
+    let fill = "memset(malloc(300 << 20), 1, 300 << 20);";
+    let apart = library("libapart.so", "", &format!("{fill} sleep(60);"));
+    let shared = library("libshared.so", fill, "usleep(500000);");
+    let outcome = run().args(LIMITS).args([&apart, &shared]).patience(PATIENCE).go();
+    let entries = outcome.answer().expect("an answer");
+    let kinds: Vec<&str> = entries.iter().map(kind).collect();
+    assert_eq!(kinds, ["out_of_memory", "ok"], "{entries:?}");
+}
+
 /// Above the helper it would keep it from its deadline. Only root's helper could do that.
 #[test]
 fn a_slow_library_yields_to_a_helper_of_low_priority() {
