@@ -281,6 +281,7 @@ fn package_json(package: &Package) -> Value {
         "name": package.name,
         "kind": package.kind.name(),
         "path": package.path,
+        "binary": package.binary,
         "binaries": package.binaries().collect::<Vec<_>>(),
         "origin": package.origin,
         "profile": (package.kind == Kind::Rust).then(|| package.profile.to_owned()),
