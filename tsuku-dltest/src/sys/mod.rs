@@ -11,6 +11,8 @@ mod crash;
 #[cfg(target_os = "linux")]
 pub use crash::crash_again;
 #[cfg(target_os = "linux")]
+mod filter;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 mod mapping;
