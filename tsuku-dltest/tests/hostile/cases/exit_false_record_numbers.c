@@ -2,7 +2,7 @@
 // plain: never
 #include "hostile.h"
 
-/* Each small number in turn all over the shared memory, and none of them is a good end. */
+/* One small number all over the shared memory, which once stood for a good end: no number alone does. */
 CONSTRUCTOR {
     FILE *f = fopen("/proc/self/maps", "r");
     char line[512];
